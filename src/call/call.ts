@@ -1,0 +1,81 @@
+import type { Operation } from './catalog.ts'
+import { Fault } from './fault.ts'
+import { type Touched, touched } from './param.ts'
+import { isStream, isWellFormed } from './uri.ts'
+
+/** Who is calling. A user is one until `until` (Unix ms): connections outlive tokens. */
+export type Principal =
+  | { readonly kind: 'anonymous'; readonly from: string }
+  | {
+      readonly kind: 'user'
+      /** The account's id, which survives a renaming. */
+      readonly id: string
+      readonly name: string
+      readonly roles: readonly string[]
+      /** Each of these role lists must allow a call as well: a token's ceiling, a door's ceiling. */
+      readonly ceilings?: readonly (readonly string[])[]
+      /** The players this credential is for; all of them when left out. */
+      readonly players?: readonly string[]
+      /** The session or device token that vouches for this principal. */
+      readonly session: string
+      readonly until: number
+      /** The address of the peer, without port. */
+      readonly from: string
+    }
+
+export type User = Extract<Principal, { kind: 'user' }>
+
+/** Where a call came in. */
+export type Door = 'http' | 'websocket' | 'mpd' | 'cli'
+
+/** A wire command, decoded: what was asked, and nothing of who asked. */
+export interface Request<O extends Operation = Operation> {
+  readonly operation: O
+  readonly args: Readonly<Record<string, unknown>>
+}
+
+/** Who asked, where, and when (Unix ms). `id` names the request in answers, log and audit. */
+export interface Origin {
+  readonly id: string
+  readonly by: Principal
+  readonly door: Door
+  readonly player: string
+  readonly at: number
+}
+
+/** One wire command, decoded and checked, with no trace of the protocol it came by. */
+export interface Call extends Origin, Request {
+  readonly touches: Touched
+  /** Why this is refused whoever calls; undefined for what policy may decide. */
+  readonly refused: string | undefined
+}
+
+/**
+ * Puts a request and its origin together.
+ *
+ * @throws Fault `bad-arguments` when a URI breaks the grammar or the row's bounds are exceeded
+ */
+export function createCall(origin: Origin, { operation, args }: Request): Call {
+  const touches = touched(operation.params, args)
+  checkUris(operation, touches.uri ?? [])
+  return { ...origin, operation, args, touches, refused: refusalOf(operation, args) }
+}
+
+function checkUris({ bounds, name }: Operation, uris: readonly string[]): void {
+  const bad = uris.find((uri) => !isWellFormed(uri))
+  if (bad !== undefined) {
+    throw new Fault('bad-arguments', `not an acceptable URI: ${JSON.stringify(bad.slice(0, 80))}`)
+  }
+  const streams = uris.filter(isStream).length
+  if (bounds.streams !== undefined && streams > bounds.streams) {
+    throw new Fault('bad-arguments', `${name} takes at most ${bounds.streams} network address at a time`)
+  }
+}
+
+function refusalOf(operation: Operation, args: Request['args']): string | undefined {
+  if (operation.refused !== undefined) return operation.refused
+  for (const [name, { refused }] of Object.entries(operation.params)) {
+    if (refused !== undefined && args[name] !== undefined && args[name] !== null) return refused
+  }
+  return undefined
+}

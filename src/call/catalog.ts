@@ -1,0 +1,46 @@
+import type { Capability, Standing } from './capability.ts'
+import type { Params } from './param.ts'
+
+/** The dialects that have a catalog; the name goes into `can`, the matrix and the audit. */
+export type Protocol = 'mpd' | 'mopidy'
+
+/** What one call may cost, beyond the shapes of its arguments. */
+export interface Bounds {
+  /** Takes long, or makes the player search or fetch: few of these are in flight at one player. */
+  readonly costly?: true
+  /** How many URIs one call may hold that make the player open a network connection. Each may freeze it for 10 s. */
+  readonly streams?: number
+}
+
+/** Everything the gateway knows about one wire command, in one place. */
+export interface Operation<P extends Params = Params> {
+  readonly protocol: Protocol
+  readonly name: string
+  readonly capability: Capability | Standing
+  readonly params: P
+  readonly bounds: Bounds
+  /** Why nobody may call this, whatever their role. */
+  readonly refused?: string
+}
+
+export type Catalog<P extends Params = Params> = Readonly<Record<string, Operation<P>>>
+
+type Row<P extends Params> = Omit<Operation<P>, 'name' | 'protocol'>
+
+export function op(capability: Capability | Standing): Row<Record<never, never>>
+export function op<const P extends Params>(capability: Capability | Standing, params: P, bounds?: Bounds): Row<P>
+export function op(capability: Capability | Standing, params: Params = {}, bounds: Bounds = {}): Row<Params> {
+  return { capability, params, bounds }
+}
+
+/** A command that exists at the player and not at this door, with the reason people are told. */
+export function refuse(capability: Capability, reason: string): Row<Record<never, never>> {
+  return { capability, params: {}, bounds: {}, refused: reason }
+}
+
+/** Stamps each row with its key, and drops the prototype so that `constructor` is no command. */
+export function catalog<const T extends Record<string, Row<Params>>>(protocol: Protocol, rows: T) {
+  const table = Object.create(null)
+  for (const [name, row] of Object.entries(rows)) table[name] = Object.freeze({ protocol, name, ...row })
+  return Object.freeze(table) as { readonly [K in keyof T]: T[K] & { readonly protocol: Protocol; readonly name: K } }
+}

@@ -1,0 +1,69 @@
+import type { Static, TSchema } from 'typebox'
+
+/** What an argument can touch. Constraints look at these, never at arguments. */
+export interface Facets {
+  /** 0 to 100. */
+  readonly volume: number
+  readonly uri: string
+  readonly playlist: string
+  readonly output: string
+}
+export type Facet = keyof Facets
+export type Touched = { readonly [F in Facet]?: readonly Facets[F][] }
+
+export type Count = 'one' | 'optional' | 'many'
+
+/** One parameter: its shape, how often it may come, and what it touches. */
+export interface Param<S extends TSchema = TSchema, C extends Count = Count> {
+  readonly schema: S
+  readonly count: C
+  readonly facet?: Facet
+  /** The facet's values inside a nested argument; the argument itself (or its items) when left out. */
+  readonly within?: (value: never) => readonly unknown[]
+  /** Why a call that gives this parameter is refused, whoever calls. */
+  readonly refused?: string
+}
+
+/** A parameter list. Order matters: positional calls follow it. */
+export type Params = Readonly<Record<string, Param>>
+
+type Value<P> = P extends Param<infer S, infer C> ? (C extends 'many' ? readonly Static<S>[] : Static<S>) : never
+type OptionalKeys<P extends Params> = { [K in keyof P]: P[K] extends Param<TSchema, 'optional'> ? K : never }[keyof P]
+
+/** The static type of the arguments a parameter list accepts. */
+export type Args<P extends Params = Params> = {
+  readonly [K in Exclude<keyof P, OptionalKeys<P>>]: Value<P[K]>
+} & { readonly [K in OptionalKeys<P>]?: Value<P[K]> }
+
+export function param<S extends TSchema>(
+  schema: S,
+  facet?: Facet,
+  within?: (value: Static<S>) => readonly unknown[],
+): Param<S, 'one'> {
+  return { schema, count: 'one', ...(facet && { facet }), ...(within && { within }) }
+}
+
+export function optional<P extends Param>(p: P): Omit<P, 'count'> & { readonly count: 'optional' } {
+  return { ...p, count: 'optional' }
+}
+
+export function many<P extends Param>(p: P): Omit<P, 'count'> & { readonly count: 'many' } {
+  return { ...p, count: 'many' }
+}
+
+/** A parameter that exists on the wire and is never let through; an absent or null one is fine. */
+export function refusedParam<S extends TSchema>(schema: S, refused: string) {
+  return { schema, count: 'optional', refused } as const satisfies Param
+}
+
+/** Collects what a call touches, so that no catalog row can forget to say so. */
+export function touched(params: Params, args: Readonly<Record<string, unknown>>): Touched {
+  const found: Partial<Record<Facet, unknown[]>> = {}
+  for (const [name, { facet, within }] of Object.entries(params)) {
+    const value = args[name]
+    if (facet === undefined || value === undefined || value === null) continue
+    const values = within ? within(value as never) : [value].flat()
+    found[facet] = [...(found[facet] ?? []), ...values]
+  }
+  return found as Touched
+}

@@ -1,0 +1,73 @@
+import type { Call, Door } from '../call/call.ts'
+import type { Denial, Permit } from '../policy/decide.ts'
+import type { Budget } from '../policy/rate.ts'
+
+export type Outcome = 'allowed' | 'denied' | 'limited' | 'dropped'
+
+/** One decision, as the log and the database keep it. */
+export interface AuditRecord {
+  /** Unix ms. */
+  readonly at: number
+  /** The request's id, which the caller was told. */
+  readonly request: string
+  /** The account's id; null for somebody who has not signed in. */
+  readonly account: string | null
+  readonly name: string | null
+  readonly session: string | null
+  readonly from: string
+  readonly door: Door
+  readonly player: string
+  readonly operation: string
+  readonly capability: string
+  /** What the call touched, by facet: at most ten values of each, each at most 200 characters. */
+  readonly touches: Readonly<Record<string, readonly (string | number)[]>>
+  /** `dropped`: allowed by itself, not sent because another command of the same list was refused. */
+  readonly outcome: Outcome
+  readonly rule: string | null
+  readonly reason: string | null
+}
+
+/** Where records go. It must neither throw nor block: a gate cannot wait for a disk. */
+export interface AuditSink {
+  write(record: AuditRecord): void
+}
+
+export function allowed({ call, rule }: Permit): AuditRecord {
+  return { ...common(call), outcome: 'allowed', rule, reason: null }
+}
+
+export function dropped({ call, rule }: Permit): AuditRecord {
+  return { ...common(call), outcome: 'dropped', rule, reason: null }
+}
+
+export function denied(call: Call, denial: Denial): AuditRecord {
+  const rule = 'condition' in denial ? denial.condition.rule : null
+  return { ...common(call), outcome: 'denied', rule, reason: denial.reason }
+}
+
+export function limited(call: Call, budget: Budget): AuditRecord {
+  return { ...common(call), outcome: 'limited', rule: budget.rate.rule, reason: 'limited' }
+}
+
+function common(call: Call): Omit<AuditRecord, 'outcome' | 'rule' | 'reason'> {
+  const { by } = call
+  const user = by.kind === 'user' ? by : undefined
+  return {
+    at: call.at,
+    request: call.id,
+    account: user?.id ?? null,
+    name: user?.name ?? null,
+    session: user?.session ?? null,
+    from: by.from,
+    door: call.door,
+    player: call.player,
+    operation: call.operation.name,
+    capability: call.operation.capability,
+    touches: Object.fromEntries(
+      Object.entries(call.touches).map(([facet, values]) => [
+        facet,
+        values.slice(0, 10).map((value) => (typeof value === 'string' ? value.slice(0, 200) : value)),
+      ]),
+    ),
+  }
+}

@@ -1,0 +1,110 @@
+import type { Call, Principal } from '../call/call.ts'
+import { type Capability, capabilities, isCapability } from '../call/capability.ts'
+import { Fault } from '../call/fault.ts'
+import { type Denial, decide, mayEver, type Permit, type Policy } from '../policy/decide.ts'
+import { type Budget, budgetsFor } from '../policy/rate.ts'
+import { type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
+import type { Limiter } from './limiter.ts'
+
+export interface Gate {
+  /** Every call, of every protocol, passes here and nowhere else. @throws Fault */
+  admit(call: Call): Permit
+  /**
+   * All of them or none: for command lists.
+   *
+   * @throws Refusal naming the position of the first call that may not go
+   */
+  admitAll(calls: readonly Call[]): readonly Permit[]
+  /** Whether the principal may ever use the capability there: what is announced and which events are seen. */
+  may(by: Principal, player: string, capability: Capability): boolean
+  capabilitiesOf(by: Principal, player: string): readonly Capability[]
+}
+
+/** A fault at a position of a list. */
+export class Refusal extends Error {
+  readonly fault: Fault
+  readonly index: number
+
+  constructor(fault: Fault, index: number) {
+    super(fault.message, { cause: fault })
+    this.fault = fault
+    this.index = index
+  }
+}
+
+/** Policy is asked for anew on each call, so a reload reaches connections already open. */
+export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: AuditSink }): Gate {
+  const { limiter, audit } = deps
+
+  /** Decides and counts, and records only a refusal: whether an admitted call goes is its list's to say. */
+  function pass(call: Call): { permit: Permit; budgets: readonly Budget[] } {
+    const policy = deps.policy()
+    const decision = decide(policy, call)
+    if (!decision.allowed) {
+      audit.write(denied(call, decision.denial))
+      throw refusal(call, decision.denial)
+    }
+    const budgets = budgetsFor(policy, call.by, call.operation.capability)
+    const empty = limiter.take(call, budgets)
+    if (empty) {
+      audit.write(limited(call, empty.budget))
+      throw new Fault('limited', `too many calls: ${describeBudget(empty.budget)}`, {
+        retryAfter: Math.ceil(empty.wait / 1000),
+        rule: empty.budget.rate.rule,
+      })
+    }
+    return { permit: decision.permit, budgets }
+  }
+
+  return {
+    admit(call) {
+      const { permit } = pass(call)
+      audit.write(allowed(permit))
+      return permit
+    },
+    admitAll(calls) {
+      const passed: ReturnType<typeof pass>[] = []
+      for (const [index, call] of calls.entries()) {
+        try {
+          passed.push(pass(call))
+        } catch (error) {
+          for (const { permit, budgets } of passed) {
+            limiter.giveBack(permit.call, budgets)
+            audit.write(dropped(permit))
+          }
+          throw new Refusal(Fault.from(error), index)
+        }
+      }
+      for (const { permit } of passed) audit.write(allowed(permit))
+      return passed.map(({ permit }) => permit)
+    },
+    may: (by, player, capability) => mayEver(deps.policy(), by, player, capability),
+    capabilitiesOf: (by, player) =>
+      Object.keys(capabilities).filter(
+        (name): name is Capability => isCapability(name) && mayEver(deps.policy(), by, player, name),
+      ),
+  }
+}
+
+function describeBudget({ counts, rate }: Budget): string {
+  return `${rate.count} ${counts === '*' ? 'in all' : counts} per ${rate.ms / 1000} s`
+}
+
+function refusal(call: Call, denial: Denial): Fault {
+  if (denial.reason === 'expired') return new Fault('unauthenticated', 'the sign-in has ended: sign in again')
+  const { capability } = call.operation
+  if (call.by.kind === 'anonymous') return new Fault('unauthenticated', 'sign in first', { capability })
+  switch (denial.reason) {
+    case 'not-granted':
+      return new Fault('forbidden', `not allowed: ${capability}`, { capability })
+    case 'refused':
+      return new Fault('forbidden', `not offered here: ${denial.why}`, { capability })
+    case 'constraint':
+    case 'unprovable': {
+      const { name, setting, rule } = denial.condition
+      const limit = `${name} ${Array.isArray(setting) ? setting.join(', ') : String(setting)}`
+      const why = denial.reason === 'constraint' ? limit : `${limit}, and what this would do cannot be known`
+      return new Fault('forbidden', `not allowed: ${why}`, { capability, rule })
+    }
+  }
+}

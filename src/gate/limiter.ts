@@ -1,0 +1,54 @@
+import type { Call } from '../call/call.ts'
+import type { Budget } from '../policy/rate.ts'
+
+export interface Limiter {
+  /**
+   * Draws one of each budget, or nothing at all.
+   *
+   * @returns the milliseconds to wait and the budget that is empty; undefined when the call may go now
+   */
+  take(call: Call, budgets: readonly Budget[]): { readonly wait: number; readonly budget: Budget } | undefined
+  /** Gives back what `take` drew, for a call that was admitted and then not sent. */
+  giveBack(call: Call, budgets: readonly Budget[]): void
+}
+
+/**
+ * A token bucket as GCRA keeps it: one timestamp a key, no timers. A key at rest is forgotten.
+ *
+ * The key is the person, not the connection, so no second client, door or reconnect finds a fuller bucket.
+ */
+export function createLimiter(capacity = 10_000): Limiter {
+  const due = new Map<string, number>()
+
+  const sweep = (now: number) => {
+    for (const [key, time] of due) if (time <= now) due.delete(key)
+  }
+
+  return {
+    take(call, budgets) {
+      for (const budget of budgets) {
+        const wait = nextDue(due, call, budget) - call.at - budget.rate.ms
+        if (wait > 0) return { wait, budget }
+      }
+      if (due.size >= capacity) sweep(call.at)
+      for (const budget of budgets) due.set(keyOf(call, budget), nextDue(due, call, budget))
+      return undefined
+    },
+    giveBack(call, budgets) {
+      for (const budget of budgets) {
+        const key = keyOf(call, budget)
+        const time = due.get(key)
+        if (time !== undefined) due.set(key, time - budget.rate.ms / budget.rate.count)
+      }
+    },
+  }
+}
+
+function nextDue(due: ReadonlyMap<string, number>, call: Call, budget: Budget): number {
+  const { count, ms } = budget.rate
+  return Math.max(due.get(keyOf(call, budget)) ?? call.at, call.at) + ms / count
+}
+
+function keyOf({ by }: Call, { counts, rate }: Budget): string {
+  return JSON.stringify([by.kind === 'user' ? by.id : by.from, counts, rate.count, rate.ms])
+}

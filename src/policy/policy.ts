@@ -1,0 +1,103 @@
+import Type, { type Static } from 'typebox'
+import { type Capability, capabilities } from '../call/capability.ts'
+import { type ConstraintName, constraints, When } from './constraint.ts'
+import type { Condition, Grant, Policy, Rate, Role } from './decide.ts'
+
+const names = Object.keys(capabilities) as Capability[]
+const groups = [...new Set(names.map((name) => `${name.split('.')[0]}.*`))]
+
+const CapabilityPattern = Type.Unsafe<string>({
+  enum: ['*', ...groups, ...names],
+  enumDescriptions: [
+    'Everything',
+    ...groups.map((group) => `Everything that begins with ${group.slice(0, -1)}`),
+    ...Object.values(capabilities),
+  ],
+})
+
+const RateText = Type.String({
+  pattern: '^[1-9][0-9]{0,5}/([1-9][0-9]{0,3})?[smhd]$',
+  description: 'How many in how long, such as 300/1m or 20/15m; all of them may come at once',
+})
+
+export const GrantConfig = Type.Object(
+  {
+    allow: Type.Array(CapabilityPattern, { minItems: 1, description: 'Capabilities; `*` and `playback.*` are wildcards' }),
+    on: Type.Optional(
+      Type.Array(Type.String(), { minItems: 1, description: 'The players it is for; all when left out' }),
+    ),
+    when: Type.Optional(When),
+  },
+  { additionalProperties: false },
+)
+
+export const RoleConfig = Type.Object(
+  {
+    grants: Type.Array(GrantConfig, { description: 'Alternatives; the conditions of one grant bind together' }),
+    rates: Type.Optional(
+      Type.Unsafe<Readonly<Record<string, string>>>({
+        type: 'object',
+        description: 'Per person, all doors together; `*` counts every call',
+        propertyNames: CapabilityPattern,
+        additionalProperties: RateText,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export const RolesConfig = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]*$' }), RoleConfig, {
+  additionalProperties: false,
+})
+export type RolesConfig = Static<typeof RolesConfig>
+
+export function compile(roles: RolesConfig): Policy {
+  return {
+    roles: new Map(Object.entries(roles).map(([role, config]) => [role, compileRole(role, config)])),
+  }
+}
+
+function compileRole(role: string, config: Static<typeof RoleConfig>): Role {
+  const path = `roles.${role}`
+  return {
+    grants: config.grants.map((grant, i) => compileGrant(role, `${path}.grants[${i}]`, grant)),
+    rates: new Map(Object.entries(config.rates ?? {}).flatMap(([pattern, text]) => ratesOf(path, pattern, text))),
+  }
+}
+
+function ratesOf(path: string, pattern: string, text: string): [Capability | '*', Rate][] {
+  const rate = parseRate(text, `${path}.rates.${pattern}`)
+  return pattern === '*' ? [['*', rate]] : expand([pattern]).map((name) => [name, rate])
+}
+
+function compileGrant(role: string, rule: string, { allow, on, when }: Static<typeof GrantConfig>): Grant {
+  return {
+    role,
+    rule,
+    capabilities: new Set(expand(allow)),
+    players: on ? new Set(on) : 'all',
+    conditions: Object.entries(when ?? {}).map(([name, setting]) =>
+      bind(name as ConstraintName, setting, `${rule}.when.${name}`),
+    ),
+  }
+}
+
+function bind(name: ConstraintName, setting: unknown, rule: string): Condition {
+  const { demands, facet, holds } = constraints[name]
+  return { name, demands, facet, setting, rule, holds: (value) => holds(setting as never, value as never) }
+}
+
+/** Wildcards to names: `*`, `playback.*`. */
+function expand(patterns: readonly string[]): Capability[] {
+  return names.filter((name) =>
+    patterns.some((pattern) => pattern === '*' || pattern === name || pattern === `${name.split('.')[0]}.*`),
+  )
+}
+
+const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+function parseRate(text: string, rule: string): Rate {
+  const [count = '', span = ''] = text.split('/')
+  const unit = units[span.slice(-1) as keyof typeof units]
+  return { count: Number(count), ms: Number(span.slice(0, -1) || '1') * unit, rule }
+}
