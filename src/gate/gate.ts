@@ -91,10 +91,11 @@ function describeBudget({ counts, rate }: Budget): string {
 }
 
 function refusal(call: Call, denial: Denial): Fault {
-  if (denial.reason === 'expired') return new Fault('unauthenticated', 'the sign-in has ended: sign in again')
   const { capability } = call.operation
   if (call.by.kind === 'anonymous') return new Fault('unauthenticated', 'sign in first', { capability })
   switch (denial.reason) {
+    case 'expired':
+      return new Fault('unauthenticated', 'the sign-in has ended: sign in again')
     case 'not-granted':
       return new Fault('forbidden', `not allowed: ${capability}`, { capability })
     case 'refused':

@@ -68,6 +68,7 @@ class Permit {
     return typeof value === 'object' && value !== null && #seal in value
   }
 }
+
 export type { Permit }
 export const isPermit = Permit.is
 
@@ -78,7 +79,10 @@ export const isPermit = Permit.is
  * When nothing admits it, the most telling refusal is returned.
  */
 export function decide(policy: Policy, call: Call): Decision {
-  const { by, operation: { capability } } = call
+  const {
+    by,
+    operation: { capability },
+  } = call
   if (by.kind === 'user' && by.until <= call.at) return denied({ reason: 'expired' })
   if (call.refused !== undefined) return denied({ reason: 'refused', why: call.refused })
   if (capability === 'anyone') return { allowed: true, permit: new Permit(call, 'anyone') }

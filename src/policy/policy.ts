@@ -22,7 +22,10 @@ const RateText = Type.String({
 
 export const GrantConfig = Type.Object(
   {
-    allow: Type.Array(CapabilityPattern, { minItems: 1, description: 'Capabilities; `*` and `playback.*` are wildcards' }),
+    allow: Type.Array(CapabilityPattern, {
+      minItems: 1,
+      description: 'Capabilities; `*` and `playback.*` are wildcards',
+    }),
     on: Type.Optional(
       Type.Array(Type.String(), { minItems: 1, description: 'The players it is for; all when left out' }),
     ),
