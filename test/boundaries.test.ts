@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -38,16 +38,21 @@ const allowed: Readonly<Record<string, string>> = {
   demo: 'ws',
 }
 
+/** Plants a file with one import and says whether the linter objects. */
 function lint(folder: string, specifier: string): string {
   const where = folder === 'protocol' ? 'src/protocol/mpd' : `src/${folder}`
-  const from =
-    folder === 'protocol' && specifier.startsWith('../') ? specifier.replace(/^(\.\.\/)+/, '../../') : specifier
-  const { stdout, stderr } = spawnSync(
-    biome,
-    ['lint', '--only=style/noRestrictedImports', `--stdin-file-path=${where}/planted.ts`],
-    { cwd: root, encoding: 'utf8', input: `import '${from}'\n` },
-  )
-  return stdout + stderr
+  const file = join(root, where, `planted-${process.pid}.ts`)
+  const from = folder === 'protocol' ? specifier.replace(/^(\.\.\/)+/, '../../') : specifier
+  writeFileSync(file, `import '${from}'\n`)
+  try {
+    const { stdout, stderr } = spawnSync(biome, ['lint', '--only=style/noRestrictedImports', file], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    return stdout + stderr
+  } finally {
+    rmSync(file)
+  }
 }
 
 describe('the linter holds the boundaries', () => {
