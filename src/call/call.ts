@@ -1,3 +1,4 @@
+import type { Capability, Standing } from './capability.ts'
 import type { Operation } from './catalog.ts'
 import { Fault } from './fault.ts'
 import { type Touched, touched } from './param.ts'
@@ -45,6 +46,8 @@ export interface Origin {
 
 /** One wire command, decoded and checked, with no trace of the protocol it came by. */
 export interface Call extends Origin, Request {
+  /** What it takes to make this very call; policy, limiter and audit go by it. */
+  readonly capability: Capability | Standing
   readonly touches: Touched
   /** Why this is refused whoever calls; undefined for what policy may decide. */
   readonly refused: string | undefined
@@ -58,7 +61,14 @@ export interface Call extends Origin, Request {
 export function createCall(origin: Origin, { operation, args }: Request): Call {
   const touches = touched(operation.params, args)
   checkUris(operation, touches.uri ?? [])
-  return { ...origin, operation, args, touches, refused: refusalOf(operation, args) }
+  return {
+    ...origin,
+    operation,
+    args,
+    capability: capabilityOf(operation, args),
+    touches,
+    refused: refusalOf(operation, args),
+  }
 }
 
 function checkUris({ bounds, name }: Operation, uris: readonly string[]): void {
@@ -72,10 +82,22 @@ function checkUris({ bounds, name }: Operation, uris: readonly string[]): void {
   }
 }
 
+function capabilityOf(operation: Operation, args: Request['args']): Capability | Standing {
+  for (const [name, capability] of Object.entries(operation.given ?? {})) {
+    if (capability && isGiven(args[name])) return capability
+  }
+  return operation.capability
+}
+
 function refusalOf(operation: Operation, args: Request['args']): string | undefined {
   if (operation.refused !== undefined) return operation.refused
   for (const [name, { refused }] of Object.entries(operation.params)) {
-    if (refused !== undefined && args[name] !== undefined && args[name] !== null) return refused
+    if (refused !== undefined && isGiven(args[name])) return refused
   }
   return undefined
+}
+
+/** JSON-RPC's null stands for a parameter that was left out. */
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null
 }

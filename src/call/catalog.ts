@@ -19,6 +19,8 @@ export interface Operation<P extends Params = Params> {
   readonly capability: Capability | Standing
   readonly params: P
   readonly bounds: Bounds
+  /** Parameters that make it a different thing to ask for, by name: `play` goes on playing, `play` with a place skips. */
+  readonly given?: Partial<Readonly<Record<string, Capability>>>
   /** Why nobody may call this, whatever their role. */
   readonly refused?: string
 }
@@ -28,9 +30,19 @@ export type Catalog<P extends Params = Params> = Readonly<Record<string, Operati
 type Row<P extends Params> = Omit<Operation<P>, 'name' | 'protocol'>
 
 export function op(capability: Capability | Standing): Row<Record<never, never>>
-export function op<const P extends Params>(capability: Capability | Standing, params: P, bounds?: Bounds): Row<P>
-export function op(capability: Capability | Standing, params: Params = {}, bounds: Bounds = {}): Row<Params> {
-  return { capability, params, bounds }
+export function op<const P extends Params>(
+  capability: Capability | Standing,
+  params: P,
+  bounds?: Bounds,
+  given?: Partial<Readonly<Record<keyof P, Capability>>>,
+): Row<P>
+export function op(
+  capability: Capability | Standing,
+  params: Params = {},
+  bounds: Bounds = {},
+  given?: Operation['given'],
+): Row<Params> {
+  return { capability, params, bounds, ...(given && { given }) }
 }
 
 /** A command that exists at the player and not at this door, with the reason people are told. */

@@ -62,7 +62,7 @@ function common(call: Call): Omit<AuditRecord, 'outcome' | 'rule' | 'reason'> {
     door: call.door,
     player: call.player,
     operation: call.operation.name,
-    capability: call.operation.capability,
+    capability: call.capability,
     touches: Object.fromEntries(
       Object.entries(call.touches).map(([facet, values]) => [
         facet,

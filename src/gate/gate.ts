@@ -44,7 +44,7 @@ export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: Au
       audit.write(denied(call, decision.denial))
       throw refusal(call, decision.denial)
     }
-    const budgets = budgetsFor(policy, call.by, call.operation.capability)
+    const budgets = budgetsFor(policy, call.by, call.capability)
     const empty = limiter.take(call, budgets)
     if (empty) {
       audit.write(limited(call, empty.budget))
@@ -91,7 +91,7 @@ function describeBudget({ counts, rate }: Budget): string {
 }
 
 function refusal(call: Call, denial: Denial): Fault {
-  const { capability } = call.operation
+  const { capability } = call
   if (call.by.kind === 'anonymous') return new Fault('unauthenticated', 'sign in first', { capability })
   switch (denial.reason) {
     case 'expired':

@@ -79,10 +79,7 @@ export const isPermit = Permit.is
  * When nothing admits it, the most telling refusal is returned.
  */
 export function decide(policy: Policy, call: Call): Decision {
-  const {
-    by,
-    operation: { capability },
-  } = call
+  const { by, capability } = call
   if (by.kind === 'user' && by.until <= call.at) return denied({ reason: 'expired' })
   if (call.refused !== undefined) return denied({ reason: 'refused', why: call.refused })
   if (capability === 'anyone') return { allowed: true, permit: new Permit(call, 'anyone') }
