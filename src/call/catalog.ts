@@ -46,8 +46,8 @@ export function op(
 }
 
 /** A command that exists at the player and not at this door, with the reason people are told. */
-export function refuse(capability: Capability, reason: string): Row<Record<never, never>> {
-  return { capability, params: {}, bounds: {}, refused: reason }
+export function refuse(capability: Capability, reason: string, params: Params = {}): Row<Params> {
+  return { capability, params, bounds: {}, refused: reason }
 }
 
 /** Stamps each row with its key, and drops the prototype so that `constructor` is no command. */
