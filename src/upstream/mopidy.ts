@@ -1,0 +1,300 @@
+import { WebSocket } from 'ws'
+import { Fault } from '../call/fault.ts'
+import { isPermit, type Permit } from '../policy/decide.ts'
+import { encode } from '../protocol/mopidy/encode.ts'
+import { createLane, type LaneEntry, type LaneLimits } from './lane.ts'
+import { type PlayerEvent, type RpcPlayer, UpstreamError } from './player.ts'
+
+/** Times in milliseconds. */
+export interface MopidyLimits {
+  readonly handshakeMs: number
+  /** From `send` to the answer, waiting included. */
+  readonly callMs: number
+  readonly costlyMs: number
+  /** How long a call may wait for the very first connection. */
+  readonly graceMs: number
+  /** Silence after which the player is pinged, and silence after that which ends the connection. */
+  readonly idleMs: number
+  readonly pongMs: number
+  readonly retryFirstMs: number
+  readonly retryMostMs: number
+  readonly lane: LaneLimits
+}
+
+/** Mopidy handles one message after the other for everybody, so what is in flight stays little. */
+const defaults: MopidyLimits = {
+  handshakeMs: 5_000,
+  callMs: 10_000,
+  costlyMs: 30_000,
+  graceMs: 1_000,
+  idleMs: 20_000,
+  pongMs: 10_000,
+  retryFirstMs: 100,
+  retryMostMs: 5_000,
+  lane: { running: 32, costly: 2, waiting: 256, waitingEach: 64, costlyEach: 16 },
+}
+
+const maxAnswerBytes = 64 * 1024 * 1024
+
+export interface MopidyOptions {
+  /** The address of Mopidy's HTTP port, such as `http://127.0.0.1:6680`. */
+  readonly url: string
+  now(): number
+  /** 0 to 1, for the jitter of reconnecting. */
+  random?(): number
+  readonly log?: { warn(about: object, text: string): void; info(about: object, text: string): void }
+  readonly limits?: Partial<MopidyLimits>
+}
+
+interface Pending extends LaneEntry {
+  readonly permit: Permit
+  readonly deadline: NodeJS.Timeout
+  sentAt?: number
+  resolve(result: unknown): void
+  reject(error: Error): void
+}
+
+type Answer = { readonly result: unknown } | { readonly error: UpstreamError }
+type Message = { readonly event: PlayerEvent } | { readonly id: number; readonly answer: Answer }
+
+/**
+ * One Mopidy behind one persistent WebSocket, used by everybody with ids of our own.
+ *
+ * When the connection breaks, calls on their way fail and are never sent again: nobody knows whether they were done.
+ */
+export function createMopidy({ url, now, random = Math.random, log, limits: given }: MopidyOptions): RpcPlayer {
+  const limits = { ...defaults, ...given }
+  const address = new URL('/mopidy/ws', url)
+  address.protocol = 'ws:'
+
+  const lane = createLane<Pending>(limits.lane, write)
+  const listeners = new Set<(event: PlayerEvent) => void>()
+  /** What the player has not answered, oldest first, with what was given up on: that still occupies the player. */
+  const inFlight = new Map<number, Pending>()
+  let lastId = 0
+  let socket: WebSocket | undefined
+  let retry: NodeJS.Timeout | undefined
+  let failures = 0
+  let attemptedAt = 0
+  let heardAt = 0
+  let version: unknown
+  let closed = false
+  let grace: NodeJS.Timeout | undefined = setTimeout(() => {
+    grace = undefined
+    giveUp('the player does not answer')
+  }, limits.graceMs)
+
+  const unreachable = (why: string) => new Fault('player-unreachable', why, { retryAfter: 1 })
+
+  /** Fails all that is in flight or waiting. */
+  function giveUp(why: string): void {
+    const all = [...inFlight.values(), ...lane.reset()]
+    inFlight.clear()
+    for (const pending of all) {
+      clearTimeout(pending.deadline)
+      pending.reject(unreachable(why))
+    }
+  }
+
+  function connect(): void {
+    clearTimeout(retry)
+    retry = undefined
+    attemptedAt = now()
+    // No Origin: Mopidy judges browsers by it, and we are none.
+    const ws = new WebSocket(address, {
+      perMessageDeflate: false,
+      maxPayload: maxAnswerBytes,
+      handshakeTimeout: limits.handshakeMs,
+    })
+    socket = ws
+    ws.on('open', () => {
+      clearTimeout(grace)
+      grace = undefined
+      failures = 0
+      heardAt = now()
+      version = undefined
+      log?.info({ url }, 'player connected')
+      lane.open()
+    })
+    ws.on('message', (data: Buffer, isBinary) => {
+      if (ws !== socket) return
+      heardAt = now()
+      let message: Message
+      try {
+        message = read(data, isBinary)
+      } catch (error) {
+        // Mopidy sends HTML and bare NaN in places, without an id: whose answer it was cannot be known for sure.
+        return drop(ws, 'the player sent what is no answer', error)
+      }
+      receive(message)
+    })
+    ws.on('pong', () => {
+      heardAt = now()
+    })
+    ws.on('error', (error) => drop(ws, 'the player cannot be reached', error))
+    ws.on('close', () => drop(ws, 'the connection to the player broke'))
+  }
+
+  function drop(ws: WebSocket, why: string, error?: unknown): void {
+    if (ws !== socket) return
+    socket = undefined
+    ws.terminate()
+    clearTimeout(grace)
+    grace = undefined
+    version = undefined
+    if (failures === 0 && !closed) log?.warn({ url, error: error instanceof Error ? error.message : undefined }, why)
+    giveUp(why)
+    if (closed) return
+    const wait = Math.min(limits.retryFirstMs * 2 ** failures, limits.retryMostMs)
+    failures++
+    retry = setTimeout(connect, wait * (0.5 + random() / 2))
+  }
+
+  function write(pending: Pending): void {
+    const id = ++lastId
+    pending.sentAt = now()
+    inFlight.set(id, pending)
+    socket?.send(encode(id, pending.permit.call))
+  }
+
+  function receive(message: Message): void {
+    if ('event' in message) {
+      for (const listener of listeners) listener(message.event)
+      return
+    }
+    const { id, answer } = message
+    const pending = inFlight.get(id)
+    if (pending === undefined) return
+    inFlight.delete(id)
+    clearTimeout(pending.deadline)
+    if ('error' in answer) {
+      pending.reject(answer.error)
+    } else {
+      if (isVersion(pending.permit)) version = answer.result
+      pending.resolve(answer.result)
+    }
+    lane.leave(pending)
+  }
+
+  const pulse = setInterval(() => {
+    const ws = socket
+    if (ws?.readyState !== WebSocket.OPEN) return
+    const [oldest] = inFlight.values()
+    if (oldest?.sentAt !== undefined && now() - oldest.sentAt > 2 * limits.costlyMs) {
+      drop(ws, 'the player left a call without an answer')
+    } else if (now() - heardAt >= limits.idleMs) {
+      // While it works on a call Mopidy answers no ping.
+      if (inFlight.size === 0 && now() - heardAt >= limits.idleMs + limits.pongMs) drop(ws, 'the player went silent')
+      else ws.ping()
+    }
+  }, limits.pongMs / 2)
+  pulse.unref()
+
+  connect()
+
+  return {
+    send(permit) {
+      if (!isPermit(permit)) return Promise.reject(new Fault('internal', 'only a permit can be sent'))
+      const up = socket?.readyState === WebSocket.OPEN
+      if (up && version !== undefined && isVersion(permit)) return Promise.resolve(version)
+      if (!up && grace === undefined) {
+        // Somebody wants the player now, so do not sit out a long pause.
+        if (retry && now() - attemptedAt >= 2 * limits.retryFirstMs) connect()
+        return Promise.reject(unreachable('the player cannot be reached'))
+      }
+      const { by, capability, operation } = permit.call
+      const costly = operation.bounds.costly === true
+      return new Promise((resolve, reject) => {
+        const pending: Pending = {
+          permit,
+          person: by.kind === 'user' ? by.id : by.from,
+          costly,
+          changes: !capability.endsWith('.read'),
+          deadline: setTimeout(expire, costly ? limits.costlyMs : limits.callMs),
+          resolve,
+          reject,
+        }
+        function expire() {
+          // One in flight keeps its place until the answer comes: the player is still at it.
+          lane.withdraw(pending)
+          reject(new Fault('player-timeout', 'the player did not answer in time'))
+        }
+        if (lane.enter(pending)) return
+        clearTimeout(pending.deadline)
+        reject(new Fault('limited', 'too many calls are waiting for the player', { retryAfter: 1 }))
+      })
+    },
+    onEvent(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    get up() {
+      return socket?.readyState === WebSocket.OPEN
+    },
+    async close() {
+      if (closed) return
+      closed = true
+      clearTimeout(retry)
+      retry = undefined
+      clearTimeout(grace)
+      grace = undefined
+      clearInterval(pulse)
+      const ws = socket
+      if (ws === undefined) return
+      const gone = new Promise((resolve) => ws.once('close', resolve))
+      ws.close(1001)
+      giveUp('the gateway is shutting down')
+      const patience = setTimeout(() => ws.terminate(), limits.graceMs)
+      await gone
+      clearTimeout(patience)
+    },
+  }
+}
+
+/** Answered from memory: Mopidy starts a process for each. */
+function isVersion({ call }: Permit): boolean {
+  return call.operation.name === 'core.get_version'
+}
+
+/** @throws SyntaxError when it is neither an event nor a JSON-RPC 2.0 answer to an id of ours */
+function read(data: Buffer, isBinary: boolean): Message {
+  if (isBinary) throw new SyntaxError('a binary message')
+  const message: unknown = JSON.parse(data.toString())
+  if (!isObject(message)) throw new SyntaxError('no object')
+  const { id, event, jsonrpc } = message
+  if (typeof event === 'string' && id === undefined) return { event: { ...message, event } }
+  const hasResult = Object.hasOwn(message, 'result')
+  if (jsonrpc !== '2.0' || typeof id !== 'number' || hasResult === Object.hasOwn(message, 'error')) {
+    throw new SyntaxError('neither an event nor an answer')
+  }
+  return { id, answer: hasResult ? { result: message.result } : { error: readError(message.error) } }
+}
+
+function readError(error: unknown): UpstreamError {
+  if (!isObject(error) || typeof error.code !== 'number' || typeof error.message !== 'string') {
+    throw new SyntaxError('an error has a code and a message')
+  }
+  return new UpstreamError(error.code, clean(error.message), readData(error.data))
+}
+
+/** The type and the message, never the traceback. */
+function readData(data: unknown): UpstreamError['data'] {
+  if (typeof data === 'string') return { message: clean(data) }
+  if (!isObject(data)) return undefined
+  return {
+    ...(typeof data.type === 'string' && { type: clean(data.type) }),
+    ...(typeof data.message === 'string' && { message: clean(data.message) }),
+  }
+}
+
+/** Where the player keeps its files is nobody's business. */
+function clean(text: string): string {
+  return text
+    .slice(0, 500)
+    .replace(/(['"])(?:file:\/\/)?\/[^'"]*(?:\1|$)/g, '$1…$1')
+    .replace(/(^|[\s(=<[,]|file:\/\/)\/[^\s'")>\],]+/g, '$1…')
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
