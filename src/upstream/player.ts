@@ -28,13 +28,18 @@ export interface MpdPlayer {
    */
   open(person: { readonly id: string; readonly reserve: boolean }): Promise<MpdConnection>
   readonly up: boolean
+  /** The protocol version it greeted with, such as `0.19.0`; undefined until it did. */
+  readonly version: string | undefined
+  /** The commands it knows; undefined until it said. */
+  readonly offers: ReadonlySet<string> | undefined
   close(): Promise<void>
 }
 
 export interface MpdConnection {
   /**
    * Sends one command, one list or one idle and hands on the answer, framed and checked, piece by piece. A promise from
-   * `out` holds the player back until it is kept.
+   * `out` holds the player back until it is kept. Resolves to the number of commands before the one that the player
+   * refused; infinity when it refused none.
    *
    * @throws Fault when the answer broke off; what came before has been handed on, and the connection is gone
    */
@@ -42,7 +47,7 @@ export interface MpdConnection {
     permits: readonly Permit[],
     framing: 'single' | 'list' | 'ok-list',
     out: (bytes: Uint8Array) => void | Promise<void>,
-  ): Promise<void>
+  ): Promise<number>
   /** Ends an idle that `send` is waiting for. */
   noidle(): void
   readonly alive: boolean
