@@ -1,0 +1,574 @@
+import { generateKeyPairSync, randomBytes, type webcrypto } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
+import { Fault } from '../call/fault.ts'
+import { describe, openDatabase, transaction } from './database.ts'
+
+export interface Account {
+  readonly id: string
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly disabled: boolean
+  readonly created: number
+}
+
+/** A sign-in and every refresh token that came of it. All times are Unix ms. */
+export interface Session {
+  readonly id: string
+  readonly account: string
+  readonly created: number
+  /** When it was last refreshed, to the hour when its cookie was used. */
+  readonly used: number
+  readonly ends: number
+  readonly from: string
+}
+
+export interface DeviceToken {
+  readonly id: string
+  readonly account: string
+  readonly label: string
+  /** The ceiling: calls need this role's permission as well as the account's. */
+  readonly role: string | null
+  /** The players it is for; null for all of them. */
+  readonly players: readonly string[] | null
+  readonly created: number
+  readonly expires: number | null
+  /** When it was last shown, to the minute. */
+  readonly used: number | null
+}
+
+export interface SigningKey {
+  readonly kid: string
+  readonly jwk: webcrypto.JsonWebKey
+}
+
+/**
+ * Accounts and what vouches for them: sessions, device tokens, keys.
+ *
+ * Reads come from memory and are as new as the last poll; they throw Fault `internal` while the database cannot be
+ * read. Writes are on disk when they return, and throw Fault.
+ */
+export interface Accounts {
+  /** Whether the database can be read. While it cannot, nobody is who they say. */
+  readonly ready: boolean
+  list(): readonly Account[]
+  byId(id: string): Account | undefined
+  byName(name: string): Account | undefined
+  /** The password hash, from disk. */
+  passwordOf(account: string): string | undefined
+  create(account: { name: string; roles: readonly string[]; password: string }): Account
+  setRoles(account: string, roles: readonly string[]): void
+  /** Ends the account's sessions as well. */
+  setPassword(account: string, password: string): void
+  /** Disabling ends sessions and device tokens. */
+  setDisabled(account: string, disabled: boolean): void
+  remove(account: string): void
+
+  sessions(): readonly Session[]
+  session(id: string): Session | undefined
+  /** The session whose current refresh token has this hash. */
+  sessionOf(refresh: Buffer): Session | undefined
+  /**
+   * Begins a session, if the account is as it was when its password was checked.
+   *
+   * @throws Fault `bad-credentials` when it was disabled, removed or given another password since
+   */
+  startSession(session: { account: string; password: string; refresh: Buffer; from: string; source: string }): Session
+  /** Replaces a refresh token. One that was replaced before ends the session: somebody has a copy. */
+  rotate(refresh: Buffer, next: Buffer): { outcome: 'rotated' | 'reused'; session: Session } | undefined
+  endSession(id: string): boolean
+  endSessionsOf(account: string): number
+  /** Whether the account has signed in from this source before. */
+  knows(account: string, source: string): boolean
+
+  tokens(): readonly DeviceToken[]
+  token(id: string): DeviceToken | undefined
+  /** SHA-256 of the token's secret. */
+  secretOf(token: string): Buffer | undefined
+  createToken(token: Omit<DeviceToken, 'id' | 'created' | 'used'>, secret: Buffer): DeviceToken
+  removeToken(id: string): boolean
+  /** Notes that a session or token was used; written later, and seldom. */
+  touch(id: string): void
+
+  /** The newest first; made at the first run. */
+  keys(): readonly SigningKey[]
+  /** Keeps the hash of the one setup token, in place of any other. @throws Fault `forbidden` when there are accounts */
+  offerSetup(hash: Buffer, expires: number): void
+  mayBeSetUp(hash: Buffer): boolean
+  /** Uses the setup token up. @throws Fault `bad-credentials` when it is not good, or there is an account already */
+  setUp(hash: Buffer, account: { name: string; roles: readonly string[]; password: string }): Account
+
+  /** Something changed, here or in another process. */
+  onChange(listener: () => void): () => void
+  close(): void
+}
+
+/** The role that the house cannot be without. */
+export const ownerRole = 'owner'
+
+const day = 86_400_000
+const idle = 30 * day
+const absolute = 90 * day
+/** Per account. The oldest session gives way; a token more is refused. */
+const maxSessions = 50
+const maxTokens = 100
+const maxKnown = 20
+/** Per session: what is kept to recognise a stolen refresh token. At one refresh in ten minutes this is a fortnight. */
+const maxSpent = 2000
+
+const migrations = [
+  `
+  CREATE TABLE account (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, roles TEXT NOT NULL,
+    disabled INTEGER NOT NULL DEFAULT 0, password TEXT NOT NULL, created INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE session (
+    id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES account ON DELETE CASCADE, refresh BLOB NOT NULL UNIQUE,
+    created INTEGER NOT NULL, used INTEGER NOT NULL, address TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX session_account ON session (account);
+  CREATE TABLE spent (
+    id INTEGER PRIMARY KEY, refresh BLOB NOT NULL UNIQUE, session TEXT NOT NULL REFERENCES session ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX spent_session ON spent (session);
+  CREATE TABLE known (
+    account TEXT NOT NULL REFERENCES account ON DELETE CASCADE, source TEXT NOT NULL, used INTEGER NOT NULL,
+    PRIMARY KEY (account, source)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE token (
+    id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES account ON DELETE CASCADE, secret BLOB NOT NULL,
+    label TEXT NOT NULL, role TEXT, players TEXT, created INTEGER NOT NULL, expires INTEGER, used INTEGER
+  ) STRICT;
+  CREATE INDEX token_account ON token (account);
+  CREATE TABLE signing_key (kid TEXT PRIMARY KEY, jwk TEXT NOT NULL, created INTEGER NOT NULL) STRICT;
+  CREATE TABLE setup (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) STRICT;
+  `,
+]
+
+/** What memory holds: a copy of one moment, replaced as a whole. */
+interface Snapshot {
+  readonly accounts: ReadonlyMap<string, Account>
+  readonly names: ReadonlyMap<string, Account>
+  readonly sessions: ReadonlyMap<string, Session>
+  readonly refreshes: ReadonlyMap<string, Session>
+  readonly tokens: ReadonlyMap<string, DeviceToken>
+  readonly secrets: ReadonlyMap<string, Buffer>
+  readonly known: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+/**
+ * Opens `accounts.sqlite` in `dir`. Several processes may: each sees the others' changes within `pollMs`.
+ *
+ * @throws Fault `internal` when the database is damaged, locked, from a newer version, or open to other users
+ */
+export function openAccounts(options: {
+  readonly dir: string
+  readonly now: () => number
+  /** 0: no timer, for a process that leaves at once. */
+  readonly pollMs?: number
+  readonly busyMs?: number
+  /** The database can no longer be read (a Fault), or can again (undefined). */
+  readonly onProblem?: (fault: Fault | undefined) => void
+}): Accounts {
+  const { dir, now, pollMs = 200, busyMs = 250, onProblem = () => {} } = options
+  const file = join(dir, 'accounts.sqlite')
+  const db = openDatabase({ file, migrations, synchronous: 'FULL', busyMs, check: true })
+  const identity = fileIdentity(file)
+  const dataVersion = db.prepare('PRAGMA data_version')
+  const listeners = new Set<() => void>()
+  const touched = new Map<string, number>()
+  let version: SQLOutputValue | undefined
+  let snapshot: Snapshot | undefined
+  let broken: Fault | undefined
+
+  const run = (sql: string, ...values: SQLInputValue[]) => Number(db.prepare(sql).run(...values).changes)
+
+  function load(): void {
+    snapshot = undefined // what cannot be read again is not believed any longer
+    version = dataVersion.get()?.data_version
+    snapshot = read(db)
+  }
+
+  /** Looks whether the file is still ours and whether another process wrote to it. */
+  function poll(): void {
+    try {
+      if (fileIdentity(file) !== identity)
+        throw new Fault('internal', `${file}: removed or replaced: restart the gateway`)
+      const changed = dataVersion.get()?.data_version !== version
+      const recovered = broken !== undefined
+      if (changed || recovered || !snapshot) load()
+      broken = undefined
+      if (recovered) onProblem(undefined)
+      if (changed || recovered) tell()
+      writeTouched()
+    } catch (error) {
+      if (broken) return
+      broken = describe(file, error)
+      onProblem(broken)
+      tell()
+    }
+  }
+
+  function tell(): void {
+    for (const listener of [...listeners]) listener()
+  }
+
+  function current(): Snapshot {
+    if (broken || !snapshot) throw new Fault('internal', 'the accounts cannot be read now', { cause: broken })
+    return snapshot
+  }
+
+  /** One change: on disk, then in memory, then told. */
+  function change<T>(work: () => T): T {
+    current()
+    const result = transaction(db, work)
+    load()
+    tell()
+    return result
+  }
+
+  function changeAccount<T>(id: string, work: () => T): T {
+    return change(() => {
+      const before = owners(db)
+      const result = work()
+      if (before > 0 && owners(db) === 0) {
+        throw new Fault(
+          'forbidden',
+          `this is the last account with the role ${ownerRole}: give it to another one first`,
+        )
+      }
+      if (result === 0) throw new Fault('bad-arguments', `no account ${id}`)
+      return result
+    })
+  }
+
+  function insertAccount({
+    name,
+    roles,
+    password,
+  }: {
+    name: string
+    roles: readonly string[]
+    password: string
+  }): Account {
+    if (!isName(name)) {
+      throw new Fault(
+        'bad-arguments',
+        "a name has 1 to 64 letters, digits, blanks and . _ - @ + ' and begins with one of the first two",
+      )
+    }
+    const account: Account = { id: createId(), name: name.normalize('NFKC'), roles, disabled: false, created: now() }
+    const sql = 'INSERT OR IGNORE INTO account (id, name, folded, roles, password, created) VALUES (?, ?, ?, ?, ?, ?)'
+    if (run(sql, account.id, account.name, fold(name), JSON.stringify(roles), password, account.created) === 0) {
+      throw new Fault('bad-arguments', `the name ${account.name} is taken`)
+    }
+    return account
+  }
+
+  function prune(): void {
+    run('DELETE FROM session WHERE used <= ? OR created <= ?', now() - idle, now() - absolute)
+  }
+
+  function replaceRefresh(refresh: Buffer, next: Buffer): { outcome: 'rotated'; session: Session } | undefined {
+    const row = db.prepare('SELECT * FROM session WHERE refresh = ?').get(refresh)
+    if (!row) return undefined
+    const session = toSession({ ...row, used: now() })
+    run('UPDATE session SET refresh = ?, used = ? WHERE id = ?', next, session.used, session.id)
+    run('INSERT INTO spent (refresh, session) VALUES (?, ?)', refresh, session.id)
+    run(
+      'DELETE FROM spent WHERE session = ? AND id NOT IN (SELECT id FROM spent WHERE session = ? ORDER BY id DESC LIMIT ?)',
+      session.id,
+      session.id,
+      maxSpent,
+    )
+    return { outcome: 'rotated', session }
+  }
+
+  function endStolen(refresh: Buffer): { outcome: 'reused'; session: Session } | undefined {
+    const sql = 'SELECT session.* FROM spent JOIN session ON session.id = spent.session WHERE spent.refresh = ?'
+    const row = db.prepare(sql).get(refresh)
+    if (!row) return undefined
+    const session = toSession(row)
+    run('DELETE FROM session WHERE id = ?', session.id)
+    return { outcome: 'reused', session }
+  }
+
+  /** Uses, which are worth a write now and then and not worth an error. */
+  function writeTouched(): void {
+    if (touched.size === 0) return
+    const uses = [...touched]
+    touched.clear()
+    try {
+      transaction(db, () => {
+        for (const [id, at] of uses) {
+          run('UPDATE token SET used = ? WHERE id = ?', at, id)
+          run('UPDATE session SET used = ? WHERE id = ?', at, id)
+        }
+      })
+      load()
+    } catch {
+      // A full disk or a busy one: the next use will be noted.
+    }
+  }
+
+  try {
+    if (count(db, 'SELECT count(*) AS n FROM signing_key') === 0) transaction(db, () => createKey(db, now()))
+    load()
+  } catch (error) {
+    db.close()
+    throw describe(file, error)
+  }
+  const timer = pollMs > 0 ? setInterval(poll, pollMs).unref() : undefined
+
+  const setupIsGood = (hash: Buffer) =>
+    count(db, 'SELECT count(*) AS n FROM setup WHERE hash = ? AND expires > ?', hash, now()) === 1 &&
+    count(db, 'SELECT count(*) AS n FROM account') === 0
+
+  return {
+    get ready() {
+      return broken === undefined
+    },
+    list: () => [...current().accounts.values()],
+    byId: (id) => current().accounts.get(id),
+    byName: (name) => current().names.get(fold(name)),
+    passwordOf(account) {
+      current()
+      const found = db.prepare('SELECT password FROM account WHERE id = ?').get(account)?.password
+      return found === undefined ? undefined : String(found)
+    },
+    create: (account) => change(() => insertAccount(account)),
+    setRoles(account, roles) {
+      changeAccount(account, () => run('UPDATE account SET roles = ? WHERE id = ?', JSON.stringify(roles), account))
+    },
+    setPassword(account, password) {
+      changeAccount(account, () => {
+        run('DELETE FROM session WHERE account = ?', account)
+        return run('UPDATE account SET password = ? WHERE id = ?', password, account)
+      })
+    },
+    setDisabled(account, disabled) {
+      changeAccount(account, () => {
+        if (disabled) {
+          run('DELETE FROM session WHERE account = ?', account)
+          run('DELETE FROM token WHERE account = ?', account)
+        }
+        return run('UPDATE account SET disabled = ? WHERE id = ?', Number(disabled), account)
+      })
+    },
+    remove(account) {
+      changeAccount(account, () => run('DELETE FROM account WHERE id = ?', account))
+    },
+
+    sessions: () => [...current().sessions.values()].filter(({ ends }) => ends > now()),
+    session: (id) => living(current().sessions.get(id), now()),
+    sessionOf: (refresh) => living(current().refreshes.get(refresh.toString('hex')), now()),
+    startSession: ({ account, password, refresh, from, source }) =>
+      change(() => {
+        const sql = 'SELECT count(*) AS n FROM account WHERE id = ? AND password = ? AND disabled = 0'
+        if (count(db, sql, account, password) === 0) throw new Fault('bad-credentials', 'the account has changed')
+        prune()
+        const at = now()
+        const id = createId()
+        run('INSERT INTO session VALUES (?, ?, ?, ?, ?, ?)', id, account, refresh, at, at, from)
+        run(
+          'DELETE FROM session WHERE account = ? AND id NOT IN (SELECT id FROM session WHERE account = ? ORDER BY used DESC, rowid DESC LIMIT ?)',
+          account,
+          account,
+          maxSessions,
+        )
+        run('INSERT OR REPLACE INTO known VALUES (?, ?, ?)', account, source, at)
+        run(
+          'DELETE FROM known WHERE account = ? AND source NOT IN (SELECT source FROM known WHERE account = ? ORDER BY used DESC LIMIT ?)',
+          account,
+          account,
+          maxKnown,
+        )
+        return { id, account, created: at, used: at, ends: at + idle, from }
+      }),
+    rotate(refresh, next) {
+      current()
+      // A forged one must not cost a transaction.
+      const sql =
+        'SELECT (SELECT count(*) FROM session WHERE refresh = ?) + (SELECT count(*) FROM spent WHERE refresh = ?) AS n'
+      if (count(db, sql, refresh, refresh) === 0) return undefined
+      return change(() => {
+        prune()
+        return replaceRefresh(refresh, next) ?? endStolen(refresh)
+      })
+    },
+    endSession: (id) => change(() => run('DELETE FROM session WHERE id = ?', id)) > 0,
+    endSessionsOf: (account) => change(() => run('DELETE FROM session WHERE account = ?', account)),
+    knows: (account, source) => current().known.get(account)?.has(source) ?? false,
+
+    tokens: () => [...current().tokens.values()],
+    token: (id) => current().tokens.get(id),
+    secretOf: (id) => current().secrets.get(id),
+    createToken: (token, secret) =>
+      change(() => {
+        if (count(db, 'SELECT count(*) AS n FROM token WHERE account = ?', token.account) >= maxTokens) {
+          throw new Fault('forbidden', `an account has at most ${maxTokens} device tokens: revoke one first`)
+        }
+        const { account, label, role, expires } = token
+        if (count(db, 'SELECT count(*) AS n FROM account WHERE id = ? AND disabled = 0', account) === 0) {
+          throw new Fault('forbidden', 'the account is disabled or gone')
+        }
+        const players = token.players && JSON.stringify(token.players)
+        const made: DeviceToken = { ...token, id: createId(), created: now(), used: null }
+        const sql =
+          'INSERT INTO token (id, account, secret, label, role, players, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
+        run(sql, made.id, account, secret, label, role, players, made.created, expires)
+        return made
+      }),
+    removeToken: (id) => change(() => run('DELETE FROM token WHERE id = ?', id)) > 0,
+    touch(id) {
+      const { sessions, tokens } = current()
+      const used = tokens.get(id)?.used ?? sessions.get(id)?.used ?? 0
+      const often = tokens.has(id) ? 60_000 : 3_600_000
+      if (now() - used >= often) touched.set(id, now())
+    },
+
+    keys: () =>
+      db
+        .prepare('SELECT kid, jwk FROM signing_key ORDER BY created DESC')
+        .all()
+        .map(({ kid, jwk }) => ({ kid: String(kid), jwk: JSON.parse(String(jwk)) as webcrypto.JsonWebKey })),
+    offerSetup(hash, expires) {
+      change(() => {
+        if (count(db, 'SELECT count(*) AS n FROM account') > 0)
+          throw new Fault('forbidden', 'there are accounts already')
+        run('DELETE FROM setup')
+        run('INSERT INTO setup VALUES (?, ?)', hash, expires)
+      })
+    },
+    mayBeSetUp: setupIsGood,
+    setUp: (hash, account) =>
+      change(() => {
+        if (!setupIsGood(hash)) throw new Fault('bad-credentials', 'this setup link is not good, or no longer')
+        run('DELETE FROM setup')
+        return insertAccount(account)
+      }),
+
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    close() {
+      clearInterval(timer)
+      if (!broken) writeTouched()
+      broken = new Fault('internal', `${file}: closed`)
+      db.close()
+    },
+  }
+}
+
+/**
+ * The form in which names are compared: two that look alike to a reader are one account.
+ *
+ * Upper case first, as full case folding would (ß = ss, final sigma = sigma).
+ */
+export function fold(name: string): string {
+  return name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC')
+}
+
+/** No colon (HTTP Basic splits there), and nothing that a log or a terminal could take for something else. */
+function isName(name: string): boolean {
+  return (
+    name.isWellFormed() &&
+    /^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._@+'-]{0,63}$/u.test(name.normalize('NFKC')) &&
+    !/ $/.test(name)
+  )
+}
+
+/** Names a thing; nothing follows from knowing one. */
+function createId(): string {
+  return randomBytes(8).toString('hex')
+}
+
+function createKey(db: DatabaseSync, at: number): void {
+  if (count(db, 'SELECT count(*) AS n FROM signing_key') > 0) return // another process was quicker
+  const jwk = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }))
+  db.prepare('INSERT INTO signing_key VALUES (?, ?, ?)').run(createId(), jwk, at)
+}
+
+function fileIdentity(file: string): string {
+  const { dev, ino } = statSync(file)
+  return JSON.stringify([dev, ino])
+}
+
+function count(db: DatabaseSync, sql: string, ...values: SQLInputValue[]): number {
+  return Number(db.prepare(sql).get(...values)?.n)
+}
+
+function owners(db: DatabaseSync): number {
+  const sql =
+    'SELECT count(*) AS n FROM account WHERE disabled = 0 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = ?)'
+  return count(db, sql, ownerRole)
+}
+
+function living(session: Session | undefined, now: number): Session | undefined {
+  return session && session.ends > now ? session : undefined
+}
+
+type Row = Readonly<Record<string, SQLOutputValue>>
+
+function toSession({ id, account, created, used, address }: Row): Session {
+  const ends = Math.min(Number(used) + idle, Number(created) + absolute)
+  return {
+    id: String(id),
+    account: String(account),
+    created: Number(created),
+    used: Number(used),
+    ends,
+    from: String(address),
+  }
+}
+
+function toAccount({ id, name, roles, disabled, created }: Row): Account {
+  return {
+    id: String(id),
+    name: String(name),
+    roles: JSON.parse(String(roles)),
+    disabled: disabled !== 0,
+    created: Number(created),
+  }
+}
+
+function toToken({ id, account, label, role, players, created, expires, used }: Row): DeviceToken {
+  return {
+    id: String(id),
+    account: String(account),
+    label: String(label),
+    role: role == null ? null : String(role),
+    players: players == null ? null : JSON.parse(String(players)),
+    created: Number(created),
+    expires: expires == null ? null : Number(expires),
+    used: used == null ? null : Number(used),
+  }
+}
+
+function read(db: DatabaseSync): Snapshot {
+  db.exec('BEGIN')
+  try {
+    const all = (table: string) => db.prepare(`SELECT * FROM ${table} ORDER BY rowid`).all()
+    const accounts = new Map(all('account').map((row) => [String(row.id), toAccount(row)]))
+    const sessions = all('session').map((row) => ({ session: toSession(row), refresh: row.refresh as Uint8Array }))
+    const tokens = all('token')
+    const known = new Map<string, Set<string>>()
+    for (const { account, source } of db.prepare('SELECT account, source FROM known').all()) {
+      const sources = known.get(String(account)) ?? new Set()
+      known.set(String(account), sources.add(String(source)))
+    }
+    return {
+      accounts,
+      names: new Map([...accounts.values()].map((account) => [fold(account.name), account])),
+      sessions: new Map(sessions.map(({ session }) => [session.id, session])),
+      refreshes: new Map(sessions.map(({ session, refresh }) => [Buffer.from(refresh).toString('hex'), session])),
+      tokens: new Map(tokens.map((row) => [String(row.id), toToken(row)])),
+      secrets: new Map(tokens.map((row) => [String(row.id), Buffer.from(row.secret as Uint8Array)])),
+      known,
+    }
+  } finally {
+    db.exec('ROLLBACK')
+  }
+}
