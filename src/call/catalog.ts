@@ -46,6 +46,8 @@ export function op(
 }
 
 /** A command that exists at the player and not at this door, with the reason people are told. */
+export function refuse(capability: Capability, reason: string): Row<Record<never, never>>
+export function refuse<const P extends Params>(capability: Capability, reason: string, params: P): Row<P>
 export function refuse(capability: Capability, reason: string, params: Params = {}): Row<Params> {
   return { capability, params, bounds: {}, refused: reason }
 }

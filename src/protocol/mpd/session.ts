@@ -1,13 +1,15 @@
-import type { Fault } from '../../call/fault.ts'
-import type { MpdRequest } from './decode.ts'
+import { Fault } from '../../call/fault.ts'
+import { commandOf, decode, type MpdRequest } from './decode.ts'
+import { longestLine, tokenize } from './token.ts'
 
 /** What the client did, to be acted upon before the next one is asked for. */
 export type Step =
   | { readonly kind: 'command'; readonly request: MpdRequest }
   /** May be empty: answer `OK`. */
   | { readonly kind: 'list'; readonly ok: boolean; readonly requests: readonly MpdRequest[] }
+  /** Answer once, also with an ACK, and call `wake()`. */
   | { readonly kind: 'idle'; readonly request: MpdRequest }
-  /** Stop idling. The idle still gets its one answer, and then `wake()` is due. */
+  /** Stop idling: the idle still gets its one answer. */
   | { readonly kind: 'noidle' }
   /** Answer `ack(fault, command, index)`, then close if told. */
   | {
@@ -25,13 +27,178 @@ export interface Session {
   push(chunk: Uint8Array): void
   /** The next step, when its last byte is there. Ask again when the step is done. */
   next(): Step | undefined
-  /** The idle was answered: what the client sent after `noidle` may be read. */
+  /** The idle was answered: what the client sends next may be read. */
   wake(): void
   readonly idling: boolean
   /** Bytes pushed and not yet read: stop reading from the client while these are many. */
   readonly pendingBytes: number
 }
 
-export function createSession(): Session {
-  throw new Error('to be written')
+export interface SessionOptions {
+  /** Whether a command list may be kept, asked as one begins; otherwise it is read, dropped and answered with one ACK. */
+  readonly mayList?: () => boolean
+}
+
+/** Words that belong to the session and are no commands. */
+export const framing = ['command_list_begin', 'command_list_ok_begin', 'command_list_end', 'noidle'] as const
+
+const mostCommands = 2048
+const mostListBytes = 2 ** 21
+
+/** What concerns the connection rather than the player stands alone: in a list, answers could not be counted. */
+const alone: ReadonlySet<string> = new Set([
+  ...['idle', 'password', 'close', 'commands', 'notcommands', 'partition', 'listpartitions'],
+  ...['command_list_begin', 'command_list_ok_begin'],
+])
+
+/** A list being read. The first fault stays, and what follows it is only counted until the list ends. */
+interface List {
+  readonly ok: boolean
+  requests: MpdRequest[]
+  fault?: { readonly fault: Fault; readonly command: string; readonly index: number }
+  count: number
+  bytes: number
+}
+
+const LF = 0x0a
+const CR = 0x0d
+const a = 0x61
+const z = 0x7a
+
+export function createSession({ mayList = () => true }: SessionOptions = {}): Session {
+  let pending: Uint8Array = new Uint8Array(0)
+  let searched = 0
+  let list: List | undefined
+  let state: 'open' | 'idling' | 'leaving' | 'over' = 'open'
+
+  /** One line without its ending; undefined until its LF is there. */
+  function line(): Uint8Array | undefined {
+    const end = pending.indexOf(LF, searched)
+    if ((end < 0 ? pending.length : end) > longestLine) throw new Fault('too-large', 'Command too long')
+    if (end < 0) {
+      searched = pending.length
+      return undefined
+    }
+    const found = pending.subarray(0, pending[end - 1] === CR ? end - 1 : end)
+    pending = pending.subarray(end + 1)
+    searched = 0
+    return found
+  }
+
+  function over(step: Step): Step {
+    state = 'over'
+    pending = new Uint8Array(0)
+    list = undefined
+    return step
+  }
+
+  function failed(error: unknown, command: string): Step | undefined {
+    const fault = Fault.from(error)
+    const index = list?.count ?? 0
+    if (fault.code === 'unparsable' || fault.code === 'too-large') {
+      return over({ kind: 'fault', fault, command, index, close: true })
+    }
+    if (!list) return { kind: 'fault', fault, command, index, close: false }
+    list.fault ??= { fault, command, index }
+    list.requests = []
+    list.count++
+    return undefined
+  }
+
+  /** What a line amounts to; undefined when it is only a part of something. */
+  function read(bytes: Uint8Array): Step | undefined {
+    let command = wordOf(bytes)
+    try {
+      count(bytes)
+      const words = tokenize(bytes)
+      command = words[0]
+      if (words.length === 1 && command === 'noidle') return undefined // the idle was answered meanwhile
+      if (words.length === 1 && list && command === 'command_list_end') return finish(list)
+      if (list) return collect(list, words)
+      if (words.length === 1 && (command === 'command_list_begin' || command === 'command_list_ok_begin')) {
+        list = { ok: command === 'command_list_ok_begin', requests: [], count: 0, bytes: 0 }
+        const fault = new Fault('unauthenticated', 'sign in first')
+        if (!mayList()) list.fault = { fault, command, index: 0 }
+        return undefined
+      }
+      const request = decode(words)
+      if (commandOf(request.operation) !== 'idle') return { kind: 'command', request }
+      state = 'idling'
+      return { kind: 'idle', request }
+    } catch (error) {
+      return failed(error, command)
+    }
+  }
+
+  function count(bytes: Uint8Array): void {
+    if (!list) return
+    list.bytes += bytes.length + 1
+    if (list.bytes > mostListBytes) throw new Fault('too-large', 'command list too large')
+  }
+
+  function collect(into: List, words: readonly [string, ...string[]]): undefined {
+    if (into.count >= mostCommands) throw new Fault('too-large', `more than ${mostCommands} commands in a list`)
+    if (!into.fault) {
+      if (alone.has(words[0])) throw new Fault('malformed', `"${words[0]}" cannot be part of a command list`)
+      into.requests.push(decode(words))
+    }
+    into.count++
+  }
+
+  function finish({ ok, requests, fault }: List): Step {
+    list = undefined
+    return fault ? { kind: 'fault', ...fault, close: false } : { kind: 'list', ok, requests }
+  }
+
+  /** While idling nothing but `noidle` may come. */
+  function leave(bytes: Uint8Array): Step {
+    if (!/^noidle[ \t]*$/.test(String.fromCharCode(...bytes))) return over({ kind: 'end' })
+    state = 'leaving'
+    return { kind: 'noidle' }
+  }
+
+  return {
+    push(chunk) {
+      if (state === 'over') return
+      if (pending.length === 0) {
+        pending = chunk.slice()
+        return
+      }
+      const joined = new Uint8Array(pending.length + chunk.length)
+      joined.set(pending)
+      joined.set(chunk, pending.length)
+      pending = joined
+    },
+    next() {
+      while (state !== 'over' && state !== 'leaving' && pending.length > 0) {
+        const first = pending[0] ?? 0
+        // MPD's own guard against HTTP, to be had before the line is complete
+        if (first < a || first > z) return over({ kind: 'end' })
+        let bytes: Uint8Array | undefined
+        try {
+          bytes = line()
+        } catch (error) {
+          return state === 'idling' ? over({ kind: 'end' }) : failed(error, wordOf(pending))
+        }
+        if (!bytes) return undefined
+        const step = state === 'idling' ? leave(bytes) : read(bytes)
+        if (step) return step
+      }
+      return undefined
+    },
+    wake() {
+      if (state === 'idling' || state === 'leaving') state = 'open'
+    },
+    get idling() {
+      return state === 'idling' || state === 'leaving'
+    },
+    get pendingBytes() {
+      return pending.length
+    },
+  }
+}
+
+/** The command's name for an answer to a line that nobody understood. */
+function wordOf(bytes: Uint8Array): string {
+  return /^[a-z][a-z0-9_]*/.exec(String.fromCharCode(...bytes.subarray(0, 64)))?.[0] ?? ''
 }
