@@ -1,0 +1,27 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** User and system time of a process and its children so far, in microseconds. Linux: proc(5), 100 ticks a second. */
+export function cpuOf(pid: number): number {
+  let ticks = 0
+  for (const id of [pid, ...childrenOf(pid)]) {
+    const fields = statOf(id)
+    if (fields) ticks += Number(fields[11]) + Number(fields[12])
+  }
+  return ticks * 10_000
+}
+
+function statOf(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  } catch {
+    return undefined
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((id) => Number(statOf(id)?.[1]) === pid)
+}

@@ -1,0 +1,41 @@
+import { pino } from 'pino'
+
+export type Log = pino.Logger
+
+/** What must never reach a log, wherever somebody puts it by mistake. */
+const secret = ['password', 'token', 'ticket', 'authorization', 'cookie', 'secret', 'refresh_token', 'access_token']
+
+/**
+ * The log on standard output: JSON, or a short line each where a person watches.
+ *
+ * A full disk or a closed pipe costs lines, never the gateway: pino's destination emits an error then, and without a
+ * listener that would end the process.
+ */
+export function createLog(level: string): Log {
+  const options: pino.LoggerOptions = {
+    level,
+    redact: { paths: secret.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' },
+    base: null,
+  }
+  if (process.stdout.isTTY) return pino(options, { write: (line) => void process.stdout.write(`${forPeople(line)}\n`) })
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 4096 })
+  destination.on('error', () => {})
+  const flush = setInterval(() => destination.flush(), 500)
+  flush.unref()
+  process.once('exit', () => {
+    try {
+      destination.flushSync()
+    } catch {
+      // Nobody reads any more.
+    }
+  })
+  return pino(options, destination)
+}
+
+/** `12:00:01 warn a refusal {"by":"ben"}`: cleaned of control characters by JSON itself. */
+function forPeople(line: string): string {
+  const { level, time, msg, ...about } = JSON.parse(line)
+  const clock = new Date(time).toTimeString().slice(0, 8)
+  const rest = Object.keys(about).length > 0 ? ` ${JSON.stringify(about)}` : ''
+  return `${clock} ${pino.levels.labels[level] ?? level} ${JSON.stringify(msg ?? '').slice(1, -1)}${rest}`
+}

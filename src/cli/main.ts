@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { Fault } from '../call/fault.ts'
+import { run as can } from './can.ts'
+import { run as check } from './check.ts'
+import type { Command, Io } from './io.ts'
+import { run as matrix } from './matrix.ts'
+import { run as schema } from './schema.ts'
+import { run as serve } from './serve.ts'
+import { run as session } from './session.ts'
+import { run as token } from './token.ts'
+import { run as user } from './user.ts'
+
+const commands: ReadonlyMap<string, Command> = new Map(
+  Object.entries({ serve, user, token, session, check, schema, can, matrix }),
+)
+
+const usage = `stagedoor: the one door to a home's music players
+
+  serve [--demo]                                   run the gateway
+  user add NAME --role R [--password-stdin]        accounts; also: list, role, passwd, disable, enable, remove
+  token create NAME --label L [--role R] [--player P] [--expires 90d]
+                                                   device tokens; also: list, revoke ID
+  session list | revoke ID | revoke --user NAME    open sessions
+  check                                            every problem of the configuration, with line and fix
+  schema                                           the configuration's JSON Schema
+  can WHO mpd|rpc 'COMMAND' [ARGS] [--player P]    may they? and by which rule
+  matrix                                           every role × every capability
+
+Every command takes --config FILE (or STAGEDOOR_CONFIG) and --data DIR (or STAGEDOOR_DATA); listings take --json.`
+
+/** Runs one command line; answers with its exit status: 0 done, 1 refused or failed, 2 wrong usage. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const { rest, config, data } = takeCommon(argv)
+  const io: Io = {
+    out: (line) => process.stdout.write(`${line}\n`),
+    err: (line) => process.stderr.write(`${line}\n`),
+    stdin: () => text(process.stdin),
+    config: config ?? process.env.STAGEDOOR_CONFIG ?? shipped('config/stagedoor.yaml'),
+    data: data ?? process.env.STAGEDOOR_DATA ?? 'data',
+    env: process.env,
+    now: Date.now,
+  }
+  const [name = '', ...args] = rest
+  if (name === '--version') {
+    io.out(JSON.parse(readFileSync(shipped('package.json'), 'utf8')).version)
+    return 0
+  }
+  const command = commands.get(name)
+  if (!command) {
+    const asked = name === '--help' || name === 'help'
+    const say = asked ? io.out : io.err
+    if (!asked && name !== '') io.err(`stagedoor: no such command: ${name}`)
+    say(usage)
+    return asked ? 0 : 2
+  }
+  try {
+    return await command(args, io)
+  } catch (error) {
+    io.err(`stagedoor: ${error instanceof Fault || error instanceof Error ? error.message : String(error)}`)
+    return 1
+  }
+}
+
+/** The options that every command takes, wherever they stand. */
+function takeCommon(argv: readonly string[]): { rest: string[]; config?: string; data?: string } {
+  const rest: string[] = []
+  const found: { config?: string; data?: string } = {}
+  for (let i = 0; i < argv.length; i++) {
+    const match = /^--(config|data)(?:=(.*))?$/s.exec(argv[i] ?? '')
+    if (!match) rest.push(argv[i] as string)
+    else found[match[1] as 'config' | 'data'] = match[2] ?? argv[++i] ?? ''
+  }
+  return { rest, ...found }
+}
+
+/** A file of the project itself, in a clone and in a package alike. */
+function shipped(path: string): string {
+  const file = join(fileURLToPath(new URL('../..', import.meta.url)), path)
+  const here = join(process.cwd(), path)
+  return file === here ? path : file
+}
