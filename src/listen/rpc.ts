@@ -1,0 +1,93 @@
+import { createCall, type Door, type Principal } from '../call/call.ts'
+import { isCapability } from '../call/capability.ts'
+import type { Operation } from '../call/catalog.ts'
+import { Fault } from '../call/fault.ts'
+import type { Gate } from '../gate/gate.ts'
+import { decode, type Id, idOf } from '../protocol/jsonrpc/decode.ts'
+import { rpcError } from '../protocol/jsonrpc/error.ts'
+import { parseMessage } from '../protocol/jsonrpc/message.ts'
+import { mopidy } from '../protocol/mopidy/catalog.ts'
+import { describe } from '../protocol/mopidy/describe.ts'
+import { type RpcPlayer, UpstreamError } from '../upstream/player.ts'
+
+/** Who sent a message. `by` is asked before each call of it, so that a revocation reaches the middle of a batch. */
+export interface Caller {
+  /** Names the message in answers, log and audit. */
+  readonly id: string
+  readonly door: Door
+  by(): Principal
+}
+
+/**
+ * The JSON text that answers one message, a batch or a single request; undefined when it held notifications only.
+ *
+ * @throws Fault for what is no message at all: `unparsable`, `malformed`, `too-large`
+ */
+export type Answer = (message: Uint8Array | string, caller: Caller) => Promise<string | undefined>
+
+export interface RpcDeps {
+  readonly gate: Gate
+  /** The player's name, as policy knows it. */
+  readonly player: string
+  readonly rpc: RpcPlayer
+  now(): number
+  /** Hears of what we did not foresee. */
+  onInternal?(fault: Fault, requestId: string): void
+}
+
+export const maxBatch = 50
+
+/** JSON-RPC 2.0 as both doors serve it. Knows no socket. */
+export function createAnswer(deps: RpcDeps): Answer {
+  return async (bytes, caller) => {
+    const message = parseMessage(bytes)
+    if (!Array.isArray(message)) return stringify(await answerOne(deps, message, caller))
+    if (message.length === 0) return stringify(rpcError(new Fault('malformed', 'an empty batch'), null, caller.id))
+    if (message.length > maxBatch) throw new Fault('too-large', `a batch holds at most ${maxBatch} requests`)
+    const answers: unknown[] = []
+    for (const item of message) {
+      const answer = await answerOne(deps, item, caller)
+      if (answer !== undefined) answers.push(answer)
+    }
+    return answers.length === 0 ? undefined : JSON.stringify(answers)
+  }
+}
+
+/** One request. It is admitted just before it is sent: a batch is like so many calls. */
+async function answerOne(deps: RpcDeps, message: unknown, caller: Caller): Promise<unknown> {
+  const id = idOf(message)
+  try {
+    const result = await perform(deps, message, caller)
+    return id === undefined ? undefined : { jsonrpc: '2.0', id, result: result ?? null }
+  } catch (error) {
+    return errorAnswer(deps, error, id, caller.id)
+  }
+}
+
+async function perform({ gate, player, rpc, now }: RpcDeps, message: unknown, caller: Caller): Promise<unknown> {
+  const request = decode(mopidy, message)
+  const by = caller.by()
+  const permit = gate.admit(createCall({ id: caller.id, by, door: caller.door, player, at: now() }, request))
+  if (request.operation.name === 'core.describe') return describe((operation) => mayCall(gate, by, player, operation))
+  return rpc.send(permit)
+}
+
+function mayCall(gate: Gate, by: Principal, player: string, { capability, given }: Operation): boolean {
+  const ways = [capability, ...Object.values(given ?? {})]
+  return ways.some((way) => way !== undefined && (!isCapability(way) || gate.may(by, player, way)))
+}
+
+/** JSON-RPC 2.0 §4.1, §5: a notification hears nothing, except that it was no request at all. */
+function errorAnswer(deps: RpcDeps, error: unknown, id: Id | undefined, requestId: string): unknown {
+  if (error instanceof UpstreamError) {
+    const { code, message, data } = error
+    return id === undefined ? undefined : { jsonrpc: '2.0', id, error: { code, message, ...(data && { data }) } }
+  }
+  const fault = Fault.from(error)
+  if (fault.code === 'internal') deps.onInternal?.(fault, requestId)
+  return id === undefined && fault.code !== 'malformed' ? undefined : rpcError(fault, id ?? null, requestId)
+}
+
+function stringify(answer: unknown): string | undefined {
+  return answer === undefined ? undefined : JSON.stringify(answer)
+}
