@@ -28,7 +28,7 @@ const Https = strict(
 
 const Mpd = strict({ host: Type.Optional(Host), port: Type.Optional(Port) }, 'MPD over TLS')
 
-const Listen = strict(
+export const Listen = strict(
   {
     https: Type.Optional(Https),
     mpd: Type.Optional(Type.Union([Mpd, Type.Literal(false)], { description: 'MPD over TLS; false shuts that door' })),
@@ -61,7 +61,7 @@ const isPrivate = Type.Optional(
   Type.Boolean({ description: 'The address is no loopback one, and nobody but the gateway can reach it' }),
 )
 
-const Player = Type.Union(
+export const Player = Type.Union(
   [
     strict(
       {
@@ -144,14 +144,20 @@ export interface Config {
   readonly log: { readonly level: string }
 }
 
+export const defaults = { httpsPort: 8443, mpdPort: 6601 } as const
+
 export function fillIn(file: ConfigFile): Config {
   const { listen = {}, tls = { dir: 'certs' }, players, roles, audit = {}, log = {} } = file
   const { https = {}, mpd = {} } = listen
   const names = typeof https.names === 'string' ? https.names.split(',').map((name) => name.trim()) : https.names
   return {
     listen: {
-      https: { host: https.host ?? '::', port: https.port ?? 8443, names: (names ?? []).filter((name) => name !== '') },
-      mpd: mpd && { host: mpd.host ?? '::', port: mpd.port ?? 6601 },
+      https: {
+        host: https.host ?? '::',
+        port: https.port ?? defaults.httpsPort,
+        names: (names ?? []).filter((name) => name !== ''),
+      },
+      mpd: mpd && { host: mpd.host ?? '::', port: mpd.port ?? defaults.mpdPort },
     },
     tls,
     players: new Map(Object.entries(players)),
