@@ -6,10 +6,10 @@ import { type Gate, Refusal } from '../gate/gate.ts'
 import type { Identity } from '../identity/identity.ts'
 import { ack } from '../protocol/mpd/ack.ts'
 import { mpd } from '../protocol/mpd/catalog.ts'
-import { encode, type MpdRequest } from '../protocol/mpd/decode.ts'
+import { commandOf, encode, type MpdRequest } from '../protocol/mpd/decode.ts'
 import { createSession, type Step } from '../protocol/mpd/session.ts'
 import type { MpdConnection, MpdPlayer } from '../upstream/player.ts'
-import { announce, isLocal, isSetting, type Local, subsystems, usable, wordOf } from './mpdlocal.ts'
+import { announce, isLocal, isSetting, type Local, subsystems, usable } from './mpdlocal.ts'
 
 /** Times in milliseconds. */
 export interface MpdClientLimits {
@@ -66,7 +66,8 @@ interface Idle {
  */
 export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): MpdClient {
   const { gate, identity, players, now, limits } = deps
-  const session = createSession()
+  // Before sign-in a list would only take memory.
+  const session = createSession({ mayList: () => by.kind === 'user' })
   const openedAt = now()
   const settings = new Map<string, Permit>()
   let by: Principal = { kind: 'anonymous', from }
@@ -118,10 +119,7 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
   }
 
   function refuse(fault: Fault, command: string, index = 0): void | Promise<void> {
-    // MPD's own words before sign-in: on them clients ask for a password.
-    const stranger = by.kind === 'anonymous' && fault.code === 'unauthenticated'
-    const told = stranger ? new Fault(fault.code, `you don't have permission for "${command}"`) : fault
-    return write(ack(told, command, index))
+    return write(ack(fault, command, index))
   }
 
   function origin(at = player): Origin {
@@ -177,7 +175,7 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
       const permit = gate.admit(createCall(origin(target), request))
       await (isLocal(name) ? answers[name](permit) : forward([permit], 'single'))
     } catch (error) {
-      await refuse(Fault.from(error), wordOf(request.operation))
+      await refuse(Fault.from(error), commandOf(request.operation))
     }
   }
 
@@ -187,22 +185,22 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
       let streams = 0
       for (const request of requests) {
         const call = createCall(origin(), request)
-        streams += streamsOf(call)
-        checkItem(call, streams)
+        const most = call.operation.bounds.streams
+        streams += most === undefined ? 0 : (call.touches.uri ?? []).filter(isStream).length
+        // A list keeps the player from everybody for as long as all its calls together.
+        if (most !== undefined && streams > most) {
+          throw new Fault('bad-arguments', `a list takes at most ${most} network address`)
+        }
         calls.push(call)
       }
       const permits = gate.admitAll(calls)
-      // Nothing but pings needs no player, and a stranger may send those.
-      if (requests.some(({ operation }) => !isLocal(operation.name))) {
-        return await forward(permits, ok ? 'ok-list' : 'list')
-      }
-      await write(`${ok ? 'list_OK\n'.repeat(requests.length) : ''}OK\n`)
+      await (permits.length > 0 ? forward(permits, ok ? 'ok-list' : 'list') : write('OK\n'))
     } catch (error) {
       const fault = error instanceof Refusal ? error.fault : Fault.from(error)
       // The first that is no call; or the player is at fault, and then for all of them.
       const index = error instanceof Refusal ? error.index : calls.length % requests.length
       const operation = requests[index]?.operation
-      await refuse(fault, operation ? wordOf(operation) : '', index)
+      await refuse(fault, operation ? commandOf(operation) : '', index)
     }
   }
 
@@ -406,20 +404,4 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
 
 function list(key: string, names: readonly string[]): string {
   return `${names.map((name) => `${key}: ${name}\n`).join('')}OK\n`
-}
-
-/** @throws Fault for what cannot be among the others of a list */
-function checkItem({ operation: { name, bounds } }: Call, streams: number): void {
-  if (name === 'idle' || (isLocal(name) && name !== 'ping')) {
-    throw new Fault('bad-arguments', 'not possible in a command list')
-  }
-  // A list keeps the player from everybody as long as all its calls together.
-  if (bounds.streams !== undefined && streams > bounds.streams) {
-    throw new Fault('bad-arguments', `a list takes at most ${bounds.streams} network address at a time`)
-  }
-}
-
-/** How many network connections a call may make the player open. */
-function streamsOf({ operation: { bounds }, touches }: Call): number {
-  return bounds.streams === undefined ? 0 : (touches.uri ?? []).filter(isStream).length
 }
