@@ -4,8 +4,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, startGateway, until } from '../test/real/gateway.ts'
+import { startGateway } from '../test/real/gateway.ts'
 import { startMopidy } from '../test/real/mopidy.ts'
+import { freePort, until } from '../test/real/tools.ts'
 import { cpuOf } from './cpu.ts'
 import { type Dialect, httpDialect, load, mpdDialect, type Result, type Target } from './load.ts'
 
@@ -83,14 +84,12 @@ const nginx = await startNginx(
   join(gateway.dir, 'certs/server.key'),
 )
 
-const direct = Number(new URL(mopidy.http).port)
-const directMpd = Number(mopidy.mpd.split(':').at(-1))
 const secure = { ca: gateway.ca }
 const contenders: Contender[] = [
   {
     name: 'Mopidy direct, no TLS',
     what: 'http',
-    target: { port: direct },
+    target: { port: mopidy.httpPort },
     dialect: httpDialect(),
     pid: mopidy.pid,
     connections,
@@ -119,7 +118,7 @@ const contenders: Contender[] = [
   {
     name: 'Mopidy direct, no TLS',
     what: 'mpd',
-    target: { port: directMpd },
+    target: { port: mopidy.mpdPort },
     dialect: mpdDialect(),
     pid: mopidy.pid,
     connections: 4,

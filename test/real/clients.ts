@@ -106,3 +106,20 @@ export async function connectRpc(gateway: Pick<Gateway, 'https' | 'ca'>, token: 
     close: () => socket.terminate(),
   }
 }
+
+/** What a WebSocket client said, as a tap saw it (RFC 6455 §5.2): the text of whole frames, a line each. */
+export function unmask(bytes: Buffer): string {
+  const lines: string[] = []
+  let at = bytes.toString('latin1', 0, 4) === 'GET ' ? bytes.indexOf('\r\n\r\n') + 4 : 0
+  while (at + 6 <= bytes.length) {
+    const opcode = (bytes[at] as number) & 0x0f
+    const short = (bytes[at + 1] as number) & 0x7f
+    const length = short === 126 ? bytes.readUInt16BE(at + 2) : short === 127 ? bytes.readUInt32BE(at + 6) : short
+    const mask = at + 2 + (short === 126 ? 2 : short === 127 ? 8 : 0)
+    const payload = Buffer.from(bytes.subarray(mask + 4, mask + 4 + length))
+    for (let i = 0; i < payload.length; i++) payload[i] = (payload[i] as number) ^ (bytes[mask + (i % 4)] as number)
+    if (opcode === 1) lines.push(payload.toString())
+    at = mask + 4 + length
+  }
+  return lines.map((line) => `${line}\n`).join('')
+}

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse, stringify } from 'yaml'
+import { freePort, until } from './tools.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const launcher = join(root, 'bin/stagedoor.js')
@@ -39,14 +39,6 @@ export interface Gateway {
 }
 
 export const passwordOf = (name: string) => `correct horse ${name}`
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** Starts the gateway in front of the given players. `change` may edit the shipped configuration. */
 export async function startGateway(options: {
@@ -157,13 +149,4 @@ export async function startGateway(options: {
   for (const [name, role] of Object.entries(options.users ?? {})) gateway.addUser(name, role)
   await gateway.start()
   return gateway
-}
-
-/** Waits until the check holds; fails loudly after the given time, in ms. */
-export async function until(check: () => unknown, ms = 10_000): Promise<void> {
-  const end = Date.now() + ms
-  while (!(await check())) {
-    if (Date.now() > end) throw new Error(`still not so after ${ms} ms: ${check}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
 }
