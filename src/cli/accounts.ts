@@ -18,16 +18,23 @@ export function choose(
   commands: Readonly<Record<string, (args: string[], io: Io) => void | Promise<void>>>,
 ): Command {
   const table = new Map(Object.entries(commands))
-  return async ([name = '', ...args], io) => {
-    if (name === '--help' || name === 'help') {
+  return single(usage, async ([name = '', ...args], io) => {
+    const command = table.get(name)
+    if (!command) throw new Misuse(name === '' ? 'what to do?' : `no such command: ${name}`)
+    await command(args, io)
+    return 0
+  })
+}
+
+/** A command by itself. `work` answers with the exit status; what it throws is said and turned into one. */
+export function single(usage: string, work: (args: string[], io: Io) => number | Promise<number>): Command {
+  return async (args, io) => {
+    if (args[0] === '--help' || args[0] === 'help') {
       io.out(usage)
       return 0
     }
     try {
-      const command = table.get(name)
-      if (!command) throw new Misuse(name === '' ? 'what to do?' : `no such command: ${name}`)
-      await command(args, io)
-      return 0
+      return await work([...args], io)
     } catch (error) {
       if (isMisuse(error)) {
         io.err(`stagedoor: ${error.message}\n${usage}`)

@@ -103,7 +103,8 @@ function refusal(call: Call, denial: Denial): Fault {
     case 'constraint':
     case 'unprovable': {
       const { name, setting, rule } = denial.condition
-      const limit = `${name} ${Array.isArray(setting) ? setting.join(', ') : String(setting)}`
+      const most = [setting].flat().map(String)
+      const limit = `${name} ${most.slice(0, 6).join(', ')}${most.length > 6 ? ', …' : ''}`
       const why = denial.reason === 'constraint' ? limit : `${limit}, and what this would do cannot be known`
       return new Fault('forbidden', `not allowed: ${why}`, { capability, rule })
     }

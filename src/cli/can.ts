@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { createCall, type Request, type User } from '../call/call.ts'
+import { Fault } from '../call/fault.ts'
+import { explain, suggest } from '../config/explain.ts'
+import { loadConfig } from '../config/load.ts'
+import { createGate } from '../gate/gate.ts'
+import { createLimiter } from '../gate/limiter.ts'
+import { compile } from '../policy/policy.ts'
+import { decode as decodeRpc } from '../protocol/jsonrpc/decode.ts'
+import { parseMessage } from '../protocol/jsonrpc/message.ts'
+import { mopidy } from '../protocol/mopidy/catalog.ts'
+import { decode as decodeMpd } from '../protocol/mpd/decode.ts'
+import { tokenize } from '../protocol/mpd/token.ts'
+import { Misuse, parse, single, withAccounts } from './accounts.ts'
+import type { Io } from './io.ts'
+
+const usage = `
+  stagedoor can WHO mpd 'COMMAND' [--player P] [--at TIME] [--json]
+  stagedoor can WHO rpc METHOD ['PARAMS'] [--player P] [--at TIME] [--json]
+
+  WHO is an account, or a role where no account has that name. TIME is such as 2030-01-31T21:00.
+  Exit status: 0 allowed, 1 denied.`
+
+/** What the gate would say to a command, and by which line. Decodes, decides and limits as the gateway does. */
+export const run = single(usage, async (args, io) => {
+  const options = { player: { type: 'string' }, at: { type: 'string' }, json: { type: 'boolean' } } as const
+  const { values, words } = parse(args, options, { min: 3, max: 4 })
+  const [who = '', door = '', command = '', params] = words
+  const loaded = loadConfig(io.config, io.env)
+  const { config } = loaded
+  if (!config) throw new Fault('bad-arguments', loaded.problems.map(explain).join('\n'))
+  const { players, roles } = config
+  const at = values.at === undefined ? io.now() : Date.parse(values.at)
+  if (Number.isNaN(at)) throw new Misuse('no such time: write it as 2030-01-31T21:00')
+  const player = values.player ?? [...players.keys()][0] ?? ''
+  if (!players.has(player)) throw new Misuse(`no player ${player}: ${suggest(player, [...players.keys()])}`)
+
+  const by = await personOf(who, Object.keys(roles), at, io)
+  const policy = compile(roles)
+  const gate = createGate({ policy: () => policy, limiter: createLimiter(), audit: { write: () => {} } })
+  const answer = { allowed: false, by: by.roles, player, capability: '', rule: '', where: '', reason: '' }
+  try {
+    const call = createCall({ id: 'can', by, door: 'cli', player, at }, requestOf(door, command, params))
+    answer.capability = call.capability
+    answer.rule = gate.admit(call).rule
+    answer.allowed = true
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    answer.reason = error.message
+    answer.rule = error.details.rule ?? ''
+  }
+  answer.where = loaded.where(answer.rule) ?? ''
+  io.out(values.json ? JSON.stringify(answer, null, 2) : write(answer))
+  return answer.allowed ? 0 : 1
+})
+
+function requestOf(door: string, command: string, params: string | undefined): Request {
+  if (door === 'mpd') return decodeMpd(tokenize(new TextEncoder().encode([command, params ?? []].flat().join(' '))))
+  if (door !== 'rpc') throw new Misuse(`no such door: ${door}; it is mpd or rpc`)
+  const [method = '', ...rest] = command.split(' ')
+  const text = params ?? rest.join(' ')
+  return decodeRpc(mopidy, {
+    jsonrpc: '2.0',
+    id: 1,
+    method,
+    ...(text.trim() !== '' && { params: parseMessage(text) }),
+  })
+}
+
+/** Somebody with an account, or somebody who only has the role of that name. */
+async function personOf(who: string, roles: readonly string[], at: number, io: Io): Promise<User> {
+  const person = { kind: 'user', session: 'can', until: at + 1, from: 'cli' } as const
+  // Asking must not create a database.
+  const account = existsSync(join(io.data, 'accounts.sqlite'))
+    ? await withAccounts(io, (accounts) => accounts.byName(who))
+    : undefined
+  if (account?.disabled) throw new Fault('forbidden', `the account ${who} is disabled`)
+  if (account) return { ...person, id: account.id, name: account.name, roles: account.roles }
+  if (!roles.includes(who)) throw new Misuse(`neither an account nor a role: ${who}; ${suggest(who, roles)}`)
+  return { ...person, id: who, name: who, roles: [who] }
+}
+
+function write(answer: Readonly<Record<'capability' | 'player' | 'rule' | 'where' | 'reason', string>>): string {
+  const { capability, player, rule, where, reason } = answer
+  const verdict = reason === '' ? `allowed: ${capability} at ${player}` : `denied: ${reason}`
+  return rule === '' ? verdict : `${verdict}\n  by ${rule}${where === '' ? '' : ` (${where})`}`
+}
