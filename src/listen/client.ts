@@ -1,0 +1,213 @@
+import type { WebSocket } from 'ws'
+import type { User } from '../call/call.ts'
+import { Fault } from '../call/fault.ts'
+import { rpcError } from '../protocol/jsonrpc/error.ts'
+import { type BucketRate, createBucket } from './bucket.ts'
+import type { Answer } from './rpc.ts'
+
+export interface ClientLimits {
+  /** Messages that are worked on at once. */
+  readonly inProgress: number
+  /** Bytes not yet taken by the client, above which nothing more of it is read. */
+  readonly lowMark: number
+  /** Bytes of one client that wait for it, and what all clients together may have beyond that. */
+  readonly held: number
+  readonly overflow: number
+  /** Messages, pings and pongs. */
+  readonly frames: BucketRate
+  readonly incompleteMs: number
+}
+
+/** One open WebSocket: questions in, answers out in the order of the questions, events in between. */
+export interface Client {
+  readonly ws: WebSocket
+  readonly player: string
+  /** The account, as it was when last looked at. */
+  by: User
+  /** Bytes that wait for the client to take them. */
+  held(): number
+  /** An event, as JSON text. */
+  deliver(text: string): void
+  /** Looks again who this is, and ends the connection when that is nobody any more. */
+  renew(): User | undefined
+  /** Asks for a sign of life; ends the connection of whoever gave none since the last time. */
+  beat(): void
+  /** Ends the connection of whoever leaves a message unfinished. */
+  checkIncomplete(now: number): void
+  end(code: number, reason: string): void
+}
+
+export interface ClientDeps {
+  readonly ws: WebSocket
+  readonly by: User
+  readonly player: string
+  readonly answer: Answer
+  readonly limits: ClientLimits
+  now(): number
+  newId(): string
+  renew(user: User): User | undefined
+  /** Bytes that all clients together hold beyond what each may. */
+  overflowing(): number
+}
+
+/** An answer on its way; text once it is there, empty for none. */
+interface Slot {
+  text?: string
+}
+
+export function createClient({ ws, player, answer, limits, now, newId, overflowing, ...deps }: ClientDeps): Client {
+  const inbox: Buffer[] = []
+  const slots: Slot[] = []
+  const takeFrame = createBucket(limits.frames)
+  let busy = 0
+  let batches = 0
+  /** Bytes of answers that wait for an earlier one. */
+  let unsent = 0
+  let alive = true
+  let ended = false
+  let messages = 0
+  let incomplete: { readonly after: number; readonly since: number } | undefined
+
+  const held = () => ws.bufferedAmount + unsent
+
+  function end(code: number, reason: string): void {
+    if (ended) return
+    ended = true
+    inbox.length = 0
+    slots.length = 0
+    unsent = 0
+    ws.close(code, reason)
+    ws.resume()
+  }
+
+  /** A slow reader is not let to fill our memory: who cannot take what it asked for is sent away. */
+  function hasRoom(bytes: number): boolean {
+    const sum = held()
+    if (sum === 0 || sum + bytes <= limits.held || bytes + overflowing() <= limits.overflow) return true
+    end(1013, 'reading too slowly')
+    return false
+  }
+
+  function send(text: string): void {
+    ws.send(text, () => {
+      // Taking what it asked for is a sign of life too: while nothing is read of a client its pongs are not either.
+      if (ws.isPaused) alive = true
+      pump()
+    })
+  }
+
+  /** Starts what may start, in order, and stops reading when that is not everything. */
+  function pump(): void {
+    if (ended) return
+    // A batch is worked on item by item, and what comes after it must not overtake an item.
+    const mayStart = () => busy < limits.inProgress && batches === 0 && held() <= limits.lowMark
+    while (inbox.length > 0 && mayStart()) start(inbox.shift() as Buffer)
+    if (inbox.length > 0 || !mayStart()) ws.pause()
+    else if (ws.isPaused) ws.resume()
+  }
+
+  function start(message: Buffer): void {
+    const slot: Slot = {}
+    const batch = isBatch(message)
+    slots.push(slot)
+    busy++
+    if (batch) batches++
+    const id = newId()
+    const caller = { id, door: 'websocket', by: currently } as const
+    void answer(message, caller)
+      .catch((error: unknown) => JSON.stringify(rpcError(Fault.from(error), null, id)))
+      .then((text = '') => {
+        busy--
+        if (batch) batches--
+        if (ended || !hasRoom(text.length)) return
+        slot.text = text
+        unsent += text.length
+        flush()
+        pump()
+      })
+  }
+
+  function flush(): void {
+    while (slots[0]?.text !== undefined) {
+      const text = slots.shift()?.text ?? ''
+      unsent -= text.length
+      if (text !== '') send(text)
+    }
+  }
+
+  function renew(): User | undefined {
+    const user = ended ? undefined : deps.renew(client.by)
+    if (user) client.by = user
+    else end(4401, 'the sign-in has ended')
+    return user
+  }
+
+  function currently(): User {
+    const user = renew()
+    if (!user) throw new Fault('unauthenticated', 'the sign-in has ended: sign in again')
+    return user
+  }
+
+  function isFlood(): boolean {
+    alive = true
+    if (ended || takeFrame(now())) return ended
+    end(1013, 'too many messages')
+    return true
+  }
+
+  const client: Client = {
+    ws,
+    player,
+    by: deps.by,
+    held,
+    deliver(text) {
+      if (!ended && hasRoom(text.length)) send(text)
+    },
+    renew,
+    beat() {
+      if (ended) return
+      if (!alive) return ws.terminate()
+      alive = false
+      ws.ping()
+    },
+    checkIncomplete(at) {
+      if (!isIncomplete(ws)) incomplete = undefined
+      else if (incomplete?.after !== messages) incomplete = { after: messages, since: at }
+      else if (at - incomplete.since > limits.incompleteMs) end(1008, 'a message was left unfinished')
+    },
+    end,
+  }
+
+  ws.on('message', (data: Buffer, isBinary) => {
+    messages++
+    if (isFlood()) return
+    if (isBinary) return end(1003, 'text only')
+    inbox.push(data)
+    pump()
+  })
+  ws.on('ping', isFlood)
+  ws.on('pong', isFlood)
+  // ws answers a breach of the protocol with the close code for it.
+  ws.on('error', () => {
+    ended = true
+  })
+  ws.on('close', () => {
+    ended = true
+  })
+  return client
+}
+
+function isBatch(message: Buffer): boolean {
+  const first = message.find((byte) => byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d)
+  return first === 0x5b
+}
+
+/** Whether part of a message has come. ws tells nobody, so this looks inside; a test holds the names to its version. */
+function isIncomplete(ws: WebSocket): boolean {
+  const { _receiver } = ws as WebSocket & {
+    _receiver?: { _state: number; _fragmented: number; _bufferedBytes: number }
+  }
+  return (
+    _receiver !== undefined && (_receiver._state !== 0 || _receiver._fragmented !== 0 || _receiver._bufferedBytes > 0)
+  )
+}

@@ -1,0 +1,218 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { User } from '../call/call.ts'
+import { Fault } from '../call/fault.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { Identity } from '../identity/identity.ts'
+import { eventCapability } from '../protocol/mopidy/events.ts'
+import type { PlayerEvent, RpcPlayer } from '../upstream/player.ts'
+import { addressOf, peerOf } from './address.ts'
+import { type BucketRate, createBuckets, createTally } from './bucket.ts'
+import { type Client, type ClientLimits, createClient } from './client.ts'
+import { credentialOf } from './credential.ts'
+import type { Hosts } from './hosts.ts'
+import { HttpFault } from './problem.ts'
+import type { Answer } from './rpc.ts'
+import { checkUpgrade, refuseUpgrade, targetOf } from './upgrade.ts'
+
+export interface WebsocketLimits extends ClientLimits {
+  readonly perAccount: number
+  readonly perAddress: number
+  /** Upgrades under way, before anybody knows whose they are. */
+  readonly unidentified: number
+  /** Upgrades by address. */
+  readonly upgrades: BucketRate
+  readonly messageBytes: number
+  readonly heartbeatMs: number
+  readonly sweepMs: number
+  /** How long a peer may take to say goodbye. */
+  readonly closeMs: number
+}
+
+const defaults: WebsocketLimits = {
+  perAccount: 16,
+  perAddress: 64,
+  unidentified: 128,
+  upgrades: { count: 128, ms: 60_000 },
+  messageBytes: 256 * 1024,
+  heartbeatMs: 30_000,
+  sweepMs: 500,
+  closeMs: 2_000,
+  inProgress: 32,
+  lowMark: 64 * 1024,
+  held: 1024 * 1024,
+  overflow: 8 * 1024 * 1024,
+  frames: { count: 1_000, ms: 1_000 },
+  incompleteMs: 30_000,
+}
+
+/** A player as this door serves it. */
+export interface ServedPlayer {
+  readonly rpc: RpcPlayer
+  readonly answer: Answer
+}
+
+export interface WebsocketDeps {
+  readonly gate: Gate
+  readonly identity: Pick<Identity, 'identify' | 'renew' | 'onChange'>
+  /** The players that speak JSON-RPC, by name. */
+  readonly players: ReadonlyMap<string, ServedPlayer>
+  /** The player at the root, when it speaks JSON-RPC. */
+  readonly defaultPlayer: string
+  readonly limits?: Partial<WebsocketLimits>
+  readonly hosts: Hosts
+  now(): number
+  /** A name for a request. */
+  newId(): string
+}
+
+export interface WebsocketDoor {
+  readonly size: number
+  /** Says goodbye to everybody and takes nobody any more. */
+  close(): Promise<void>
+}
+
+/**
+ * Serves `/mopidy/ws` on an HTTPS server.
+ *
+ * Everything about the handshake is judged before ws sees it, and before anything of the player is touched. While a
+ * player is down its clients stay connected and their questions get faults: who reconnects finds the same player down,
+ * and a house full of clients that all come back at once helps nobody.
+ */
+export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketDoor {
+  const { gate, identity, players, now } = deps
+  const limits = { ...defaults, ...deps.limits }
+  const clients = new Set<Client>()
+  const accounts = createTally()
+  const addresses = createTally()
+  const takeUpgrade = createBuckets(limits.upgrades)
+  let unidentified = 0
+  let closing = false
+
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: limits.messageBytes,
+    // A byte of payload may cost much more of memory when it comes in many pieces.
+    maxFragments: 64,
+    maxBufferedChunks: 256,
+    skipUTF8Validation: false,
+    closeTimeout: limits.closeMs,
+    handleProtocols: () => false as const,
+  }
+  const sockets = new WebSocketServer(options)
+
+  function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', () => socket.destroy())
+    admit(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, Fault.from(error), deps.newId()))
+  }
+
+  async function admit(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const from = addressOf(socket)
+    const peer = peerOf(from)
+    if (closing) throw shuttingDown()
+    if (!takeUpgrade(peer, now())) throw tooMany('too many connections in a short time')
+    deps.hosts.check(request)
+    checkUpgrade(request)
+    const target = targetOf(request.url)
+    const player = target?.player ?? deps.defaultPlayer
+    const served = players.get(player)
+    if (!target || !served) throw new HttpFault(404, 'unknown-operation', 'nothing is here')
+    const isOwn = deps.hosts.isOwnOrigin(request)
+    if (isOwn === false) throw new Fault('forbidden', 'a page of another origin may not connect')
+    if (addresses.of(peer) >= limits.perAddress) throw tooMany('too many connections from this address')
+    if (unidentified >= limits.unidentified) throw tooMany('too many connections at once')
+
+    const credential =
+      target.ticket === undefined ? credentialOf(request.headers) : ({ kind: 'ticket', ticket: target.ticket } as const)
+    // RFC 6455 §10.2: browsers send cookies along with the WebSocket of any page, so the page must be ours.
+    if (credential.kind === 'cookie' && !isOwn) throw new Fault('forbidden', 'a cookie needs the Origin it belongs to')
+
+    addresses.add(peer)
+    socket.once('close', () => addresses.remove(peer))
+    unidentified++
+    const by = await identity.identify(credential, from).finally(() => unidentified--)
+    if (socket.destroyed) return
+    if (closing) throw shuttingDown()
+    if (by.kind === 'anonymous') throw new Fault('unauthenticated', 'sign in first')
+    if (gate.capabilitiesOf(by, player).length === 0) throw new Fault('forbidden', 'nothing there is for you')
+    if (accounts.of(by.id) >= limits.perAccount) throw tooMany('too many connections of this account')
+    sockets.handleUpgrade(request, socket, head, (ws) => open(ws, by, player, served.answer))
+  }
+
+  function open(ws: WebSocket, by: User, player: string, answer: Answer): void {
+    const { newId } = deps
+    const renew = (user: User) => identity.renew(user)
+    const client = createClient({ ws, by, player, answer, limits, now, newId, renew, overflowing })
+    clients.add(client)
+    accounts.add(by.id)
+    ws.on('close', () => {
+      clients.delete(client)
+      accounts.remove(by.id)
+    })
+  }
+
+  function overflowing(): number {
+    let sum = 0
+    for (const client of clients) sum += Math.max(0, client.held() - limits.held)
+    return sum
+  }
+
+  /** One event, written once, to those who may see it. */
+  function fanOut(player: string, event: PlayerEvent): void {
+    const capability = eventCapability.get(event.event)
+    if (capability === undefined) return
+    let text: string | undefined
+    for (const client of clients) {
+      if (client.player !== player || client.by.until <= now() || !gate.may(client.by, player, capability)) continue
+      text ??= JSON.stringify(event)
+      client.deliver(text)
+    }
+  }
+
+  function sweep(): void {
+    const at = now()
+    for (const client of clients) {
+      if (client.by.until <= at) client.renew()
+      client.checkIncomplete(at)
+    }
+  }
+
+  const stops = [...players].map(([name, { rpc }]) => rpc.onEvent((event) => fanOut(name, event)))
+  stops.push(
+    identity.onChange(() => {
+      for (const client of clients) client.renew()
+    }),
+  )
+  const timers = [
+    setInterval(sweep, limits.sweepMs),
+    setInterval(() => {
+      for (const client of clients) client.beat()
+    }, limits.heartbeatMs),
+  ]
+  server.on('upgrade', onUpgrade)
+
+  return {
+    get size() {
+      return clients.size
+    },
+    async close() {
+      closing = true
+      for (const stop of stops) stop()
+      for (const timer of timers) clearInterval(timer)
+      const gone = [...clients].map(({ ws }) => new Promise((resolve) => ws.once('close', resolve)))
+      for (const client of clients) client.end(1001, 'the gateway is shutting down')
+      await Promise.all(gone)
+    },
+  }
+}
+
+function tooMany(detail: string): Fault {
+  return new Fault('limited', detail, { retryAfter: 10 })
+}
+
+function shuttingDown(): Fault {
+  return new HttpFault(503, 'limited', 'the gateway is shutting down')
+}
