@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { makeLibrary } from './library.ts'
@@ -35,7 +35,9 @@ const packages = new Map([
 
 function isThere(file: string): boolean {
   if (file.startsWith('/')) return existsSync(file)
-  const folders = file.endsWith('.so') ? libraries : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
+  const folders = file.endsWith('.so')
+    ? readdirSync('/usr/lib').map((name) => join('/usr/lib', name))
+    : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
   return folders.some((folder) => {
     try {
       accessSync(join(folder, file), constants.R_OK)
@@ -45,13 +47,6 @@ function isThere(file: string): boolean {
     }
   })
 }
-
-const libraries = [
-  '/usr/lib/x86_64-linux-gnu',
-  '/usr/lib/aarch64-linux-gnu',
-  '/usr/lib/arm-linux-gnueabihf',
-  '/usr/lib',
-]
 
 const missing = () => [...packages].filter(([, file]) => !isThere(file)).map(([name]) => name)
 

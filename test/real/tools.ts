@@ -118,7 +118,7 @@ export function startTap(targetHost: string, targetPort: number): Promise<Tap> {
   const sockets = new Set<Socket>()
   const server = createServer((near) => {
     const far = connect(targetPort, targetHost)
-    near.on('data', (chunk) => seen.push(chunk))
+    near.on('data', (chunk: Buffer) => seen.push(chunk))
     for (const [socket, other] of [
       [near, far],
       [far, near],
