@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import { Fault } from '../call/fault.ts'
 import { HttpFault } from './problem.ts'
 
 export interface Hosts {
+  /** Whether a Host header, port and all, names this gateway. */
+  isOwnHost(host: string): boolean
   /**
    * What must hold before anything of a request is believed: no header that decides something came twice, and the
    * request is for us.
@@ -37,12 +40,17 @@ const maxHeaders = 100
 export function createHosts(names: readonly string[]): Hosts {
   const ours: ReadonlySet<string> = new Set(['localhost', ...names.map((name) => name.toLowerCase())])
 
+  const isOwnHost = (host: string) => {
+    const name = hostName(host)
+    return name !== undefined && (ours.has(name) || isIP(name.replace(/^\[|\]$/g, '')) !== 0)
+  }
+
   return {
-    check({ rawHeaders, headers }) {
+    isOwnHost,
+    check({ rawHeaders, headers: { host = '' } }) {
       checkRepeated(rawHeaders)
-      const host = /^([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/.exec(headers.host?.toLowerCase() ?? '')?.[1]
-      if (host === undefined) throw new HttpFault(400, 'malformed', 'no Host, or not a host name')
-      if (!ours.has(host) && isIP(host.replace(/^\[|\]$/g, '')) === 0) {
+      if (hostName(host) === undefined) throw new HttpFault(400, 'malformed', 'no Host, or not a host name')
+      if (!isOwnHost(host)) {
         throw new HttpFault(421, 'malformed', 'not a name of this gateway: see listen.https.names')
       }
     },
@@ -51,6 +59,18 @@ export function createHosts(names: readonly string[]): Hosts {
       return headers.origin.toLowerCase() === `https://${headers.host?.toLowerCase().replace(/:443$/, '')}`
     },
   }
+}
+
+/** Refuses what other pages make a browser send; a browser names the page on every POST. @throws Fault `forbidden` */
+export function checkOrigin(hosts: Hosts, request: IncomingMessage, demanded: boolean): void {
+  const own = hosts.isOwnOrigin(request)
+  if (own === false || (own === undefined && demanded && request.method !== 'GET')) {
+    throw new Fault('forbidden', 'only for pages of this very gateway')
+  }
+}
+
+function hostName(host: string): string | undefined {
+  return /^([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/.exec(host.toLowerCase())?.[1]
 }
 
 function checkRepeated(rawHeaders: readonly string[]): void {

@@ -1,0 +1,318 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server, ServerOptions } from 'node:https'
+import type { Socket } from 'node:net'
+import rateLimit from '@fastify/rate-limit'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import type { Logger } from 'pino'
+import type { Principal, User } from '../call/call.ts'
+import { Fault } from '../call/fault.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { Identity, Sessions } from '../identity/identity.ts'
+import { rpcError } from '../protocol/jsonrpc/error.ts'
+import { messageLimits, parseMessage } from '../protocol/jsonrpc/message.ts'
+import { addressOf, peerOf } from './address.ts'
+import { authRoutes } from './auth.ts'
+import { createTally } from './bucket.ts'
+import { credentialOf, isAmbient } from './credential.ts'
+import { checkOrigin, type Hosts } from './hosts.ts'
+import { pageRoutes } from './page.ts'
+import { HttpFault, headersOf, problem, statusOf } from './problem.ts'
+import type { Answer } from './rpc.ts'
+import { statusRoutes } from './status.ts'
+
+/** `count` requests of one peer in `ms` milliseconds. */
+export interface EdgeLimit {
+  readonly count: number
+  readonly ms: number
+}
+
+export interface HttpLimits {
+  readonly requests: EdgeLimit
+  /** Each of sign-in, setup and refresh. */
+  readonly signIns: EdgeLimit
+  readonly connections: number
+  readonly connectionsPerPeer: number
+  /** From the first byte of a request to the end of its header, and to the end of its body. */
+  readonly headersMs: number
+  readonly requestMs: number
+  readonly keepAliveMs: number
+  /** Without a byte in either direction. */
+  readonly silenceMs: number
+  /** How often the three above are looked at. */
+  readonly checkMs: number
+}
+
+const defaults: HttpLimits = {
+  requests: { count: 6_000, ms: 10_000 },
+  signIns: { count: 30, ms: 60_000 },
+  connections: 1_024,
+  connectionsPerPeer: 64,
+  headersMs: 5_000,
+  requestMs: 10_000,
+  keepAliveMs: 14_000,
+  silenceMs: 120_000,
+  checkMs: 1_000,
+}
+
+/** A player as this door serves it; without `answer` it does not speak JSON-RPC. */
+export interface HttpPlayer {
+  readonly answer?: Answer
+  readonly up: boolean
+}
+
+export interface HttpDeps {
+  readonly tls: ServerOptions
+  readonly hosts: Hosts
+  readonly gate: Pick<Gate, 'capabilitiesOf'>
+  readonly identity: Pick<Identity, 'identify' | 'renew'>
+  readonly sessions: Pick<Sessions, 'login' | 'refresh' | 'logout' | 'ticket' | 'setup' | 'jwks'>
+  readonly players: ReadonlyMap<string, HttpPlayer>
+  readonly defaultPlayer: string
+  readonly log: Pick<Logger, 'error'>
+  readonly limits?: Partial<HttpLimits>
+  /** Whether what we need ourselves (accounts, keys) is there. */
+  ready(): boolean
+}
+
+export type App = FastifyInstance<Server>
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who sent it; set where the route asks for sign-in. */
+    user: User | undefined
+  }
+  interface FastifyContextConfig {
+    /** A JSON-RPC route: bodies arrive as bytes and errors leave as JSON-RPC. */
+    rpc?: true
+  }
+}
+
+/** The HTTPS door, not listening yet: the WebSocket door attaches to its `server`. */
+export async function createHttp(deps: HttpDeps): Promise<App> {
+  const limits = checkLimits({ ...defaults, ...deps.limits })
+  const app: App = fastify({
+    // Node reads its deadlines from these options only; and fastify overwrites two of them with its own.
+    https: {
+      ...deps.tls,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: limits.checkMs,
+      maxHeaderSize: 16 * 1024,
+      insecureHTTPParser: false,
+      shouldUpgradeCallback: ({ headers }) =>
+        app.server.listenerCount('upgrade') > 0 && headers.upgrade?.toLowerCase() === 'websocket',
+    },
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionTimeout: limits.silenceMs,
+    maxRequestsPerSocket: 100_000,
+    bodyLimit: messageLimits.bytes,
+    logger: false, // a line per request costs as much as the request; the audit has what matters
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+    clientErrorHandler: refuseUnreadable,
+    frameworkErrors: (error, request, reply) => void answerFault(deps, toFault(error), request, reply),
+  })
+  capConnections(app.server, limits)
+
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
+    request.routeOptions.config.rpc ? body : parseMessage(body),
+  )
+  app.decorateRequest('user', undefined)
+  await app.register(rateLimit, {
+    max: limits.requests.count,
+    timeWindow: limits.requests.ms,
+    keyGenerator: ({ socket }: FastifyRequest) => peerOf(addressOf(socket)),
+    enableDraftSpec: true,
+    addHeadersOnExceeding: { 'ratelimit-limit': false, 'ratelimit-remaining': false, 'ratelimit-reset': false },
+    errorResponseBuilder: (_request, { ttl }) =>
+      new Fault('limited', 'too many requests from your address', { retryAfter: Math.ceil(ttl / 1000) }),
+  })
+
+  const paths = new Map<string, string[]>()
+  app.addHook('onRoute', ({ url, method }) => {
+    paths.set(url, [...(paths.get(url) ?? []), ...[method].flat()])
+  })
+  const limitUnknown = app.rateLimit()
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(securityHeaders).header('x-request-id', request.id)
+    if (!request.headers.host?.toLowerCase().startsWith('localhost')) {
+      reply.header('strict-transport-security', 'max-age=31536000') // localhost is shared with whatever else runs there
+    }
+    deps.hosts.check(request.raw)
+    // The router decodes and normalises; a path is ours only as it is written.
+    const path = (request.raw.url ?? '').split('?', 1)[0] ?? ''
+    if (request.is404 || path !== request.routeOptions.url) {
+      await limitUnknown.call(app, request, reply)
+      throw noRoute(reply, paths.get(path))
+    }
+  })
+  app.addHook('preParsing', async ({ raw }) => checkMediaType(raw))
+  app.setNotFoundHandler((_request, reply) => {
+    throw noRoute(reply, undefined)
+  })
+  app.setErrorHandler(async (error, request, reply) => answerFault(deps, toFault(error), request, reply))
+
+  const signIn = async (request: FastifyRequest) => {
+    request.user = await identify(deps, request)
+  }
+  const strict = { max: limits.signIns.count, timeWindow: limits.signIns.ms }
+  statusRoutes(app, deps)
+  pageRoutes(app)
+  authRoutes(app, deps, { signIn, strict })
+  for (const [name, { answer }] of deps.players) {
+    if (!answer) continue
+    const prefixes = name === deps.defaultPlayer ? ['', `/players/${name}`] : [`/players/${name}`]
+    for (const prefix of prefixes) rpcRoute(app, deps, `${prefix}/mopidy/rpc`, answer, signIn)
+  }
+  return app
+}
+
+function rpcRoute(
+  app: App,
+  deps: HttpDeps,
+  url: string,
+  answer: Answer,
+  signIn: (request: FastifyRequest) => Promise<void>,
+): void {
+  app.post(url, { config: { rpc: true }, preParsing: signIn }, async (request, reply) => {
+    const by = (): Principal =>
+      (request.user && deps.identity.renew(request.user)) ?? { kind: 'anonymous', from: addressOf(request.socket) }
+    const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
+    const text = await answer(body, { id: request.id, door: 'http', by })
+    if (text === undefined) return reply.code(204).send()
+    return reply.type('application/json').send(text)
+  })
+}
+
+/**
+ * @throws Fault `unauthenticated`, `bad-credentials`, `limited`, or `forbidden` when a page that is not ours makes a
+ * browser show what it keeps
+ */
+async function identify({ hosts, identity }: HttpDeps, request: FastifyRequest): Promise<User> {
+  const credential = credentialOf(request.headers)
+  if (isAmbient(credential)) checkOrigin(hosts, request.raw, credential.kind === 'cookie')
+  const principal = await identity.identify(credential, addressOf(request.socket))
+  if (principal.kind === 'anonymous') throw new Fault('unauthenticated', 'sign in first')
+  return principal
+}
+
+/** @throws Error when a limit is none: @fastify/rate-limit would quietly take its own default instead */
+function checkLimits(limits: HttpLimits): HttpLimits {
+  const numbers = Object.entries(limits).flatMap(([name, limit]) =>
+    Object.values(typeof limit === 'number' ? { limit } : limit).map((value: unknown) => [name, value] as const),
+  )
+  const wrong = numbers.find(([, value]) => !Number.isSafeInteger(value) || Number(value) < 1)
+  if (wrong) throw new Error(`the limit ${wrong[0]} is not a positive integer`)
+  return limits
+}
+
+/** Descriptors are few: no peer may take them all, nor all peers together those of the players and the store. */
+function capConnections(server: Server, limits: HttpLimits): void {
+  server.maxConnections = limits.connections
+  const open = createTally()
+  server.on('connection', (socket: Socket) => {
+    const peer = peerOf(addressOf(socket))
+    if (open.of(peer) >= limits.connectionsPerPeer) return socket.destroy()
+    open.add(peer)
+    socket.once('close', () => open.remove(peer))
+  })
+}
+
+const securityHeaders = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
+
+/** Exactly this: what a browser sends without asking (forms, text/plain) and odd spellings are not it. */
+const mediaType = /^application\/json(?:; ?charset=utf-8)?$/
+const charset = /utf-8$/i
+
+function checkMediaType({ method, headers }: IncomingMessage): void {
+  if (method !== 'POST') return
+  const empty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
+  const given = headers['content-type']
+  if (given === undefined && empty) return
+  if (given === undefined || !mediaType.test(given.replace(charset, 'utf-8'))) {
+    throw new HttpFault(415, 'malformed', 'the body must be application/json')
+  }
+}
+
+function noRoute(reply: FastifyReply, methods: readonly string[] | undefined): Fault {
+  if (methods === undefined) return new Fault('unknown-operation', 'nothing here')
+  reply.header('allow', methods.join(', '))
+  return new HttpFault(405, 'unknown-operation', `only ${methods.join(', ')}`)
+}
+
+/** The framework's own errors, in our words. */
+function toFault(error: unknown): Fault {
+  if (error instanceof Fault || !(error instanceof Error)) return Fault.from(error)
+  const { statusCode, validation } = error as Error & { statusCode?: number; validation?: unknown }
+  if (validation !== undefined) return new Fault('bad-arguments', error.message)
+  if (statusCode === 413) return new Fault('too-large', `more than ${messageLimits.bytes} bytes`)
+  if (statusCode === 415) return new HttpFault(415, 'malformed', 'the body must be application/json')
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new Fault('malformed', 'the request cannot be read', { cause: error })
+  }
+  return Fault.from(error)
+}
+
+/** The connection ends with the answer: whoever got one error may have been misunderstood before. */
+async function answerFault(
+  deps: HttpDeps,
+  fault: Fault,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  if (fault.code === 'internal') deps.log.error({ err: fault.cause, request_id: request.id }, 'internal error')
+  await drain(request.raw)
+  reply.code(statusOf(fault)).headers(headersOf(fault)).header('connection', 'close')
+  return request.routeOptions.config?.rpc
+    ? reply.type('application/json').send(JSON.stringify(rpcError(fault, null, request.id)))
+    : reply.type('application/problem+json').send(JSON.stringify(problem(fault, request.id)))
+}
+
+/** Lets the rest of a body run out unread, so that the answer is not lost in a reset; within the limit and the deadline. */
+function drain(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    if (request.complete || request.destroyed || Number(request.headers['content-length']) > messageLimits.bytes) {
+      return resolve()
+    }
+    let rest = messageLimits.bytes
+    request.on('data', (chunk: Buffer) => {
+      rest -= chunk.length
+      if (rest < 0) resolve()
+    })
+    for (const event of ['end', 'close', 'error']) request.once(event, () => resolve())
+    request.resume()
+  })
+}
+
+/** What Node's parser refused, or what was not there in time: answered if nothing was yet, and closed. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse }): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent) return void socket.destroy()
+  const fault = unreadable.get(error.code ?? '') ?? new Fault('malformed', 'not HTTP/1.1')
+  const document = problem(fault, randomUUID())
+  const body = JSON.stringify(document)
+  const head = [
+    `HTTP/1.1 ${document.status} ${document.title}`,
+    'Connection: close',
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}
+
+const unreadable: ReadonlyMap<string, Fault> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', new HttpFault(408, 'malformed', 'the request did not arrive in time')],
+  ['HPE_HEADER_OVERFLOW', new HttpFault(431, 'too-large', 'the header is too large')],
+])

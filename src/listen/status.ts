@@ -1,0 +1,14 @@
+import type { App, HttpDeps } from './http.ts'
+
+/** Whether we live, and whether it is worth sending us anything. Without identity, so without detail. */
+export function statusRoutes(app: App, { players, ready }: Pick<HttpDeps, 'players' | 'ready'>): void {
+  app.get('/healthz', async () => ({ status: 'ok' }))
+
+  app.get('/readyz', async (_request, reply) => {
+    const up = [...players].every(([, player]) => player.up) && ready()
+    return reply.code(up ? 200 : 503).send({
+      status: up ? 'ready' : 'unready',
+      players: Object.fromEntries([...players].map(([name, player]) => [name, player.up ? 'up' : 'down'])),
+    })
+  })
+}
