@@ -1,5 +1,4 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Fault } from '../call/fault.ts'
 import { HttpFault, headersOf, problem, statusOf } from './problem.ts'
 
@@ -40,7 +39,7 @@ export function targetOf(url: string | undefined): UpgradeTarget | undefined {
 }
 
 /** Answers instead of upgrading, and closes whatever the peer does. */
-export function refuseUpgrade(socket: Socket, fault: Fault, requestId: string): void {
+export function refuseUpgrade({ socket }: IncomingMessage, fault: Fault, requestId: string): void {
   const status = statusOf(fault)
   const body = JSON.stringify(problem(fault, requestId))
   const head = {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
@@ -104,12 +104,14 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
   }
   const sockets = new WebSocketServer(options)
 
-  function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    socket.on('error', () => socket.destroy())
-    admit(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, Fault.from(error), deps.newId()))
+  /** `stream` is the socket itself, and for a request with a body Node's own idea of what follows the body. */
+  function onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    for (const each of [request.socket, stream]) each.on('error', () => request.socket.destroy())
+    admit(request, stream, head).catch((error: unknown) => refuseUpgrade(request, Fault.from(error), deps.newId()))
   }
 
-  async function admit(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+  async function admit(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
+    const { socket } = request
     const from = addressOf(socket)
     const peer = peerOf(from)
     if (closing) throw shuttingDown()
@@ -139,7 +141,7 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     if (by.kind === 'anonymous') throw new Fault('unauthenticated', 'sign in first')
     if (gate.capabilitiesOf(by, player).length === 0) throw new Fault('forbidden', 'nothing there is for you')
     if (accounts.of(by.id) >= limits.perAccount) throw tooMany('too many connections of this account')
-    sockets.handleUpgrade(request, socket, head, (ws) => open(ws, by, player, served.answer))
+    sockets.handleUpgrade(request, stream, head, (ws) => open(ws, by, player, served.answer))
   }
 
   function open(ws: WebSocket, by: User, player: string, answer: Answer): void {
