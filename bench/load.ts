@@ -56,7 +56,7 @@ interface Client {
 async function open({ port, ca }: Target, dialect: Dialect): Promise<Client> {
   const socket = ca ? connectTls({ host: '127.0.0.1', port, ca }) : connectTcp(port, '127.0.0.1')
   socket.setNoDelay(true)
-  let buffer = Buffer.alloc(0)
+  let buffer: Buffer = Buffer.alloc(0)
   let waiting: { resolve(): void; reject(error: Error): void } | undefined
   const check = () => {
     try {
@@ -70,7 +70,7 @@ async function open({ port, ca }: Target, dialect: Dialect): Promise<Client> {
       waiting?.reject(error as Error)
     }
   }
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk])
     check()
   })

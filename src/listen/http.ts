@@ -4,7 +4,6 @@ import type { Server, ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
 import rateLimit from '@fastify/rate-limit'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
-import type { Logger } from 'pino'
 import type { Principal, User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
@@ -69,7 +68,7 @@ export interface HttpDeps {
   readonly sessions: Pick<Sessions, 'login' | 'refresh' | 'logout' | 'ticket' | 'setup' | 'jwks'>
   readonly players: ReadonlyMap<string, HttpPlayer>
   readonly defaultPlayer: string
-  readonly log: Pick<Logger, 'error'>
+  readonly log: { error(about: object, text: string): void }
   readonly limits?: Partial<HttpLimits>
   /** Whether what we need ourselves (accounts, keys) is there. */
   ready(): boolean

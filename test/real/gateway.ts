@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse, stringify } from 'yaml'
+import type { ConfigFile } from '../../src/config/schema.ts'
 import { freePort, until } from './tools.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -44,7 +45,7 @@ export const passwordOf = (name: string) => `correct horse ${name}`
 export async function startGateway(options: {
   players: Record<string, unknown>
   users?: Record<string, string>
-  change?: (config: Record<string, never>) => void
+  change?: (config: ConfigFile) => void
   args?: readonly string[]
 }): Promise<Gateway> {
   const dir = mkdtempSync(join(tmpdir(), 'stagedoor-test-'))

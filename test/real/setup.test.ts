@@ -1,9 +1,14 @@
-import { connect } from 'node:net'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createServer } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { createTls } from '../../src/listen/tls.ts'
 import { tunes } from './library.ts'
 import { type Mopidy, startMopidy } from './mopidy.ts'
 import { type Mpd, startMpd } from './mpd.ts'
-import { freePort, greeting, python, run, startTap, until } from './tools.ts'
+import { freePort, greeting, python, run, startTap, startTunnel, until } from './tools.ts'
 
 describe.skipIf(!inject('real').available)('the real players of the tests', () => {
   let mopidy: Mopidy
@@ -68,6 +73,44 @@ describe.skipIf(!inject('real').available)('the real players of the tests', () =
     await tap.close()
   })
 
+  test('the tunnel speaks TLS for a client that cannot, to whom the right authority vouches for', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stagedoor-tls-'))
+    const certificates = async (name: string) => {
+      const dir = join(folder, name)
+      mkdirSync(dir)
+      const tls = await createTls({
+        source: { dir },
+        names: () => ['127.0.0.1', 'localhost'],
+        now: Date.now,
+        onProblem() {},
+      })
+      const ca = join(folder, `${name}.pem`)
+      writeFileSync(ca, tls.caPem() ?? '')
+      return { tls, ca }
+    }
+    const [own, other] = [await certificates('own'), await certificates('other')]
+    const server = createServer(own.tls.mpdOptions(), (near) => {
+      const far = connect(mopidy.mpdPort, '127.0.0.1')
+      near
+        .on('error', () => far.destroy())
+        .pipe(far)
+        .pipe(near)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+
+    const trusted = await startTunnel({ host: '127.0.0.1', port, ca: own.ca })
+    expect((await mpc(trusted.port, 'volume', '43')).stdout).toMatch(/volume: 43%/)
+    const distrusted = await startTunnel({ host: '127.0.0.1', port, ca: other.ca })
+    expect((await mpc(distrusted.port, 'volume', '44')).status).not.toBe(0)
+    expect(await mopidy.rpc('core.mixer.get_volume')).toBe(43)
+
+    await Promise.all([trusted.close(), distrusted.close()])
+    for (const { tls } of [own, other]) tls.close()
+    server.close()
+    rmSync(folder, { recursive: true })
+  })
+
   test('killed, it is gone, and it comes back on the same ports', async () => {
     const { pid } = mopidy
     await mopidy.kill9()
@@ -81,9 +124,10 @@ describe.skipIf(!inject('real').available)('the real players of the tests', () =
 
   test('a player does not outlive a test process that is killed', async () => {
     const program = `import { startMopidy } from '${import.meta.dirname}/mopidy.ts'
-      const { pid } = await startMopidy(); console.log(pid); process.kill(process.pid, 'SIGKILL')`
+      const { pid, folder } = await startMopidy(); console.log(JSON.stringify({ pid, folder })); process.kill(process.pid, 'SIGKILL')`
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], { timeout: 40_000 })
-    const pid = Number(stdout)
+    const { pid, folder } = JSON.parse(stdout) as { pid: number; folder: string }
+    rmSync(folder, { recursive: true })
     expect(pid).toBeGreaterThan(1)
     await until(() => {
       try {

@@ -37,7 +37,7 @@ describe.skipIf(!inject('real').available)('unmodified clients, in front of a re
         headers: { authorization: `Bearer ${tokens[who]}` },
       })
       const client = new MopidyClient({ webSocket: webSocket as never, autoConnect: true } as never)
-      await new Promise((resolve) => client.on('state:online', resolve))
+      await new Promise<void>((resolve) => client.on('state:online', () => resolve()))
       return client
     }
 

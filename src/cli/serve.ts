@@ -1,0 +1,103 @@
+import { connect } from 'node:net'
+import { hostname } from 'node:os'
+import { explain } from '../config/explain.ts'
+import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { startDemo } from '../demo/player.ts'
+import { type Gateway, startGateway } from '../gateway.ts'
+import { parse, single } from './accounts.ts'
+import { createLog } from './log.ts'
+
+const usage = `
+  stagedoor serve [--demo]
+
+  --demo   a built-in demo player in place of the default one`
+
+const options = {
+  demo: { type: 'boolean' },
+  // What npm start adds: the demo player when nothing else answers, so that a first try has something to play with.
+  'demo-when-alone': { type: 'boolean' },
+} as const
+
+/** Runs the gateway in the foreground until it is told to end. */
+export const run = single(usage, async (args, io) => {
+  const { values } = parse(args, options, { min: 0, max: 0 })
+  const { config, problems } = loadConfig(io.config, io.env)
+  for (const problem of problems) io.err(explain(problem))
+  if (!config) return 1
+
+  const alone = await silent(config)
+  const demo = values.demo || (values['demo-when-alone'] && io.isShippedConfig && alone.length === config.players.size)
+  const log = createLog(config.log.level)
+  const ended = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+  const stage = demo ? await startDemo() : undefined
+  const gateway = await startGateway({
+    config: stage ? withDemo(config, stage) : config,
+    data: io.data,
+    log,
+    now: io.now,
+  })
+  for (const line of greeting(gateway, config, stage !== undefined, alone)) io.err(line)
+  await ended
+  await gateway.close()
+  await stage?.close()
+  return 0
+})
+
+/** The names of the players that nobody answers for. */
+async function silent({ players }: Config): Promise<readonly string[]> {
+  const names = await Promise.all(
+    [...players].map(async ([name, player]) => {
+      const address = player.kind === 'mopidy' ? new URL(player.http) : new URL(`tcp://${player.mpd}`)
+      return (await answers(address.hostname.replace(/^\[|\]$/g, ''), Number(address.port || 80))) ? [] : [name]
+    }),
+  )
+  return names.flat()
+}
+
+function answers(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1_000 })
+    const end = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => end(true))
+    socket.once('timeout', () => end(false))
+    socket.once('error', () => end(false))
+  })
+}
+
+function withDemo(config: Config, { http, mpd }: { http: string; mpd: string }): Config {
+  const [name = 'home'] = config.players.keys()
+  return { ...config, players: new Map([...config.players, [name, { kind: 'mopidy', http, mpd }]]) }
+}
+
+function greeting(gateway: Gateway, config: Config, isDemo: boolean, alone: readonly string[]): string[] {
+  const { ports, fingerprint } = gateway
+  const at = (path: string) => `https://localhost:${ports.https}${path}`
+  const setup = gateway.createSetup()
+  const [first = ''] = config.players.keys()
+  return [
+    '',
+    `Stagedoor listens on ${at('/')} (JSON-RPC and WebSocket below /mopidy)`,
+    ...(ports.mpd === undefined ? [] : [`and for MPD clients, over TLS, on port ${ports.mpd}`]),
+    `This machine is also ${hostname()}; other devices find the certificate at /trust`,
+    `Its SHA-256 is ${fingerprint}`,
+    ...(isDemo ? [`DEMO: nothing here makes a sound; "${first}" is a built-in imitation of Mopidy`] : []),
+    ...alone
+      .filter((name) => !(isDemo && name === first))
+      .map((name) => `The player "${name}" does not answer yet; it is used as soon as it does`),
+    ...(setup === undefined
+      ? []
+      : [
+          '',
+          'Nobody has an account yet. Make yourself the owner, within 30 minutes:',
+          `  ${at(`/setup#token=${setup}`)}`,
+          'or on this machine: npx stagedoor user add NAME --role owner',
+        ]),
+    '',
+  ]
+}
