@@ -321,11 +321,9 @@ export function createMopidyDoor(stage: Stage, host: string, port: number): Prom
     perMessageDeflate: false,
     verifyClient: ({ req }: { req: IncomingMessage }) => /^\/mopidy\/ws\/?$/.test(req.url ?? '') && isOwn(req),
   })
-  server.on('connection', (socket) => {
-    const record = (chunk: Buffer) => keep(received.http, chunk.toString())
-    socket.on('data', record)
-    server.once('upgrade', () => socket.off('data', record))
-  })
+  const record = (chunk: Buffer) => keep(received.http, chunk.toString())
+  server.on('connection', (socket) => socket.on('data', record))
+  server.on('upgrade', (_, socket) => socket.off('data', record))
   sockets.on('connection', (socket: WebSocket) => {
     let turn = Promise.resolve()
     socket.on('error', () => socket.terminate())

@@ -252,6 +252,9 @@ describe('what arrives is kept, byte for byte', () => {
     socket.send(' {}')
     await once(socket, 'message')
     expect(demo.received.websocket).toEqual([' {}'])
+    demo.received.http.length = 0
+    await post('{"kept": "alive"}') // on the connection of before, which somebody else's upgrade leaves alone
+    expect(demo.received.http.join('')).toMatch(/\{"kept": "alive"\}$/)
     socket.terminate()
   })
 })
