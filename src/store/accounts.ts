@@ -454,6 +454,7 @@ export function openAccounts(options: {
       return () => listeners.delete(listener)
     },
     close() {
+      if (!db.isOpen) return
       clearInterval(timer)
       if (!broken) writeTouched()
       broken = new Fault('internal', `${file}: closed`)

@@ -179,6 +179,7 @@ export function openAudit(options: {
       return dropped
     },
     close() {
+      if (closed) return
       clearInterval(hourly)
       clearTimeout(timer)
       timer = undefined
