@@ -3,9 +3,9 @@ import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 /** Mopidy takes no URI without a scheme; a playlist file would read one as a path of the player's own disk. */
 export const Uri = Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*:', maxLength: 2048 })
 
-/** Playlists that are files may be no other file: Mopidy writes and deletes whatever name it is given. */
+/** Playlists that are files may be no other file: Mopidy writes and deletes whatever name it is given, up to a `?`. */
 export const PlaylistUri = Type.String({
-  pattern: '^(?![Mm]3[Uu]:)[A-Za-z][A-Za-z0-9+.-]*:|^[Mm]3[Uu]:.*[^/]\\.m3u8?$',
+  pattern: '^(?![Mm]3[Uu]:)[A-Za-z][A-Za-z0-9+.-]*:|^[Mm]3[Uu]:[^?#]*[^/?#]\\.m3u8?$',
   maxLength: 2048,
 })
 
