@@ -112,7 +112,6 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     return503OnClosing: false,
-    exposeHeadRoutes: false,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     clientErrorHandler: refuseUnreadable,
     frameworkErrors: (error, request, reply) => void answerFault(deps, toFault(error), request, reply),

@@ -1,0 +1,28 @@
+import { afterEach, expect, test } from 'vitest'
+import { ask, type House, openHouse } from './house.ts'
+
+let house: House
+afterEach(() => house.close())
+
+test('alive is alive, whatever the players do', async () => {
+  house = await openHouse({ up: false, ready: false })
+  const { status, json } = await ask(house.port, { path: '/healthz' })
+  expect([status, json]).toEqual([200, { status: 'ok' }])
+})
+
+test('ready with every player up, and says no more than up or down', async () => {
+  house = await openHouse()
+  const { status, json } = await ask(house.port, { path: '/readyz' })
+  expect([status, json]).toEqual([200, { status: 'ready', players: { home: 'up', attic: 'up' } }])
+})
+
+test('503 while a player is down', async () => {
+  house = await openHouse({ up: false })
+  const { status, json } = await ask(house.port, { path: '/readyz' })
+  expect([status, json]).toEqual([503, { status: 'unready', players: { home: 'down', attic: 'up' } }])
+})
+
+test('503 while what we need ourselves is missing', async () => {
+  house = await openHouse({ ready: false })
+  expect((await ask(house.port, { path: '/readyz' })).status).toBe(503)
+})
