@@ -60,7 +60,7 @@ export async function issued(dir: string, names: readonly string[], now: number)
   const leaf = parse(cert)
   if (cert !== undefined && key !== undefined && leaf && isPair(leaf, key) && isIssuedBy(leaf, ca.leaf)) {
     if (isFresh(leaf, now) && names.every((name) => holds(leaf, name))) {
-      return { cert, key, ca: ca.cert, leaf, names, stamp: ca.made ? stampOf(files) : stamp }
+      return { cert, key, ca: ca.cert, leaf, names, stamp }
     }
   }
   if (ca.key === undefined) {
@@ -70,7 +70,7 @@ export async function issued(dir: string, names: readonly string[], now: number)
   // The key first: a certificate without its key is replaced at the next start, as any pair that does not match.
   write(files.key, made.key, 0o600)
   write(files.cert, made.cert, 0o644)
-  return { ...made, ca: ca.cert, leaf: new X509Certificate(made.cert), names, stamp: stampOf(files) }
+  return { ...made, ca: ca.cert, leaf: new X509Certificate(made.cert), names, stamp }
 }
 
 type Files = ReturnType<typeof filesOf>
@@ -84,14 +84,14 @@ export function filesOf(dir: string) {
 async function authority(
   files: Files,
   now: number,
-): Promise<{ cert: string; key: string | undefined; leaf: X509Certificate; made: boolean }> {
+): Promise<{ cert: string; key: string | undefined; leaf: X509Certificate }> {
   const cert = read(files.caCert)
   const leaf = parse(cert)
   let key = readKey(files.caKey)
   if (key === undefined && cert !== undefined) {
     if (!leaf)
       throw new Fault('internal', `${files.caCert} is damaged and ${files.caKey} is missing: ${restore(files)}`)
-    return { cert, key, leaf, made: false }
+    return { cert, key, leaf }
   }
   if (key === undefined) {
     key = createKey()
@@ -107,10 +107,10 @@ async function authority(
       throw new Fault('internal', `${files.caKey} is not the key of ${files.caCert}: ${restore(files)}`)
     }
     if (leaf.subject !== madeLeaf.subject) throw foreign(files.caCert)
-    if (isFresh(leaf, now, renewAuthorityBefore)) return { cert, key, leaf, made: false }
+    if (isFresh(leaf, now, renewAuthorityBefore)) return { cert, key, leaf }
   }
   write(files.caCert, made, 0o644)
-  return { cert: made, key, leaf: madeLeaf, made: true }
+  return { cert: made, key, leaf: madeLeaf }
 }
 
 function foreign(path: string): Fault {

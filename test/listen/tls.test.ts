@@ -180,6 +180,8 @@ describe('what a client can agree on', () => {
       const { port } = await serve(tls, options(tls))
       const old = { ...lax, minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' }
       await expect(dial(port, old)).rejects.toThrow(/protocol version/)
+      // The suites alone would refuse it too; the version is said all the same.
+      expect(options(tls)).toMatchObject({ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' })
     })
 
     it.each([
@@ -220,6 +222,14 @@ describe('what a client can agree on', () => {
       const { tls } = await open({ dir: folder() })
       const { port } = await serve(tls, options(tls))
       expect((await dial(port, { ...lax, ecdhCurve })).getProtocol()).toBe('TLSv1.3')
+    })
+
+    it('the server chooses the suite, not the client', async () => {
+      const { tls } = await open({ dir: folder() })
+      const { port } = await serve(tls, options(tls))
+      const ciphers = 'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256'
+      const socket = await dial(port, { ...lax, maxVersion: 'TLSv1.2', ciphers })
+      expect(socket.getCipher().name).toBe('ECDHE-ECDSA-AES128-GCM-SHA256')
     })
 
     it('a client cannot renegotiate', async () => {
@@ -283,6 +293,17 @@ describe('renewal', () => {
       /handshake failure/,
     )
     await expect(dial(port, { ...lax, ALPNProtocols: ['h2'] })).rejects.toThrow(/no application protocol/)
+  })
+
+  it('reaches a server that was made before it and applied after', async () => {
+    const { world, tls } = await open({ dir: folder() })
+    const options = tls.httpsOptions()
+    world.now += 61 * day
+    await tls.check()
+    const { port } = await serve(tls, options)
+    expect((await dial(port, lax)).getPeerX509Certificate()?.fingerprint256).toBe(
+      new X509Certificate(tls.httpsOptions().cert as string).fingerprint256,
+    )
   })
 
   it('comes when the machine has a new address or name, and only then', async () => {
