@@ -39,8 +39,9 @@ function fromEnv(inside: string, { env }: Sources) {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what people should write
     return { what: 'not a reference', fix: 'write ${NAME}, ${NAME:-otherwise} or ${file:PATH}; $${ for a plain ${' }
   }
-  const value = env[name] || otherwise
+  const value = Object.hasOwn(env, name) ? env[name] : undefined
   return (
+    (value || otherwise) ??
     value ?? { what: `the environment variable ${name} is not set`, fix: `set it, or write \${${name}:-otherwise}` }
   )
 }

@@ -27,6 +27,10 @@ export function createLimiter(capacity = 10_000): Limiter {
   return {
     take(call, budgets) {
       for (const budget of budgets) {
+        const key = keyOf(call, budget)
+        const empty = call.at + budget.rate.ms
+        // Emptier than empty: the clock was set back. It fills up from here, or nobody could call until then.
+        if ((due.get(key) ?? 0) > empty) due.set(key, empty)
         const wait = nextDue(due, call, budget) - call.at - budget.rate.ms
         if (wait > 0) return { wait, budget }
       }

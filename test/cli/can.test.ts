@@ -1,0 +1,164 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { run as can } from '../../src/cli/can.ts'
+import { run as check } from '../../src/cli/check.ts'
+import type { Command } from '../../src/cli/io.ts'
+import { run as matrix } from '../../src/cli/matrix.ts'
+import { run as schema } from '../../src/cli/schema.ts'
+import { ConfigFile } from '../../src/config/schema.ts'
+import { openAccounts } from '../../src/store/accounts.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'stagedoor-'))
+afterAll(() => rmSync(dir, { recursive: true }))
+const shipped = 'config/stagedoor.yaml'
+
+async function call(command: Command, args: readonly string[], { config = shipped, data = join(dir, 'none') } = {}) {
+  const out: string[] = []
+  const err: string[] = []
+  const status = await command(args, {
+    out: (line) => out.push(line),
+    err: (line) => err.push(line),
+    stdin: async () => '',
+    config,
+    isShippedConfig: config === shipped,
+    data,
+    env: {},
+    now: () => 0,
+  })
+  return { status, out: out.join('\n'), err: err.join('\n') }
+}
+
+describe('can', () => {
+  test.each<[0 | 1, string, string, string, string?]>([
+    [0, 'kid', 'mpd', 'setvol 40'],
+    [1, 'kid', 'mpd', 'setvol 41'],
+    [1, 'kid', 'mpd', 'volume +1'],
+    [0, 'kid', 'mpd', 'play'],
+    [1, 'kid', 'mpd', 'play 3'],
+    [0, 'kid', 'rpc', 'core.mixer.set_volume', '[40]'],
+    [1, 'kid', 'rpc', 'core.mixer.set_volume', '[41]'],
+    [1, 'kid', 'rpc', 'core.mixer.set_volume', '{"volume":41}'],
+    [1, 'kid', 'rpc', 'core.mixer.set_mute [false]'],
+    [1, 'guest', 'rpc', 'core.tracklist.add', '{"uris":["file:///x"]}'],
+    [1, 'guest', 'rpc', 'core.library.lookup', '{"uris":["http://127.0.0.1:6680/"]}'],
+    [0, 'guest', 'rpc', 'core.tracklist.add', '{"uris":["spotify:track:x"]}'],
+    [1, 'member', 'mpd', 'add "http://127.0.0.1:6680/"'],
+    [1, 'member', 'mpd', 'add FILE:///etc/passwd'],
+    [1, 'member', 'mpd', 'albumart "http://127.0.0.1/#/y" 0'],
+    [0, 'member', 'mpd', 'add "Artist/Album/01.flac"'],
+    [1, 'member', 'mpd', 'kill'],
+    [0, 'owner', 'mpd', 'kill'],
+    [1, 'owner', 'rpc', 'core.playback.set_state', '["playing"]'],
+    [1, 'owner', 'mpd', 'nonsense'],
+    [1, 'owner', 'rpc', 'core.mixer.set_volume', '{"volume":1,"volume":2}'],
+  ])('%i: %s %s %s %s', async (status, ...words) => {
+    const result = await call(
+      can,
+      words.filter((word) => word !== undefined),
+    )
+    expect(`${result.status} ${result.out}`).toMatch(new RegExp(`^${status} ${status ? 'denied' : 'allowed'}: `))
+    expect(result.err).toBe('')
+  })
+
+  test('names the rule and its line', async () => {
+    expect((await call(can, ['kid', 'mpd', 'setvol 90'])).out).toMatch(
+      /^denied: not allowed: maxVolume 40\n {2}by roles\.kid\.grants\[2\]\.when\.maxVolume \(config\/stagedoor\.yaml:\d+\)$/,
+    )
+    expect(JSON.parse((await call(can, ['kid', 'mpd', 'setvol 9', '--json'])).out)).toMatchObject({
+      allowed: true,
+      rule: 'roles.kid.grants[2]',
+      where: expect.stringMatching(/^config\/stagedoor\.yaml:\d+$/),
+    })
+  })
+
+  test('asks for a player that exists', async () => {
+    expect((await call(can, ['kid', 'mpd', 'status', '--player', 'hom'])).err).toContain('did you mean "home"?')
+    expect((await call(can, ['kid', 'mpd', 'status', '--player', 'home'])).status).toBe(0)
+  })
+
+  test.each([
+    [['kid', 'mpd']],
+    [['kid', 'ftp', 'status']],
+    [['nobody-at-all', 'mpd', 'status']],
+    [['kid', 'mpd', 'status', '--at', 'yesterday']],
+    [['kid', 'mpd', 'status', '--loud']],
+  ])('%j is wrong usage', async (args) => {
+    const { status, err } = await call(can, args)
+    expect(status).toBe(2)
+    expect(err).toContain('stagedoor can WHO')
+  })
+
+  test('knows accounts, which come before roles of the same name', async () => {
+    const data = join(dir, 'data')
+    const accounts = openAccounts({ dir: data, now: () => 0, pollMs: 0 })
+    accounts.create({ name: 'ann', roles: ['kid'], password: 'x' })
+    accounts.create({ name: 'owner', roles: ['guest'], password: 'x' })
+    const gone = accounts.create({ name: 'gone', roles: ['kid'], password: 'x' })
+    accounts.setDisabled(gone.id, true)
+    accounts.close()
+    expect((await call(can, ['ann', 'mpd', 'setvol 40'], { data })).status).toBe(0)
+    expect((await call(can, ['ann', 'mpd', 'setvol 41'], { data })).status).toBe(1)
+    expect((await call(can, ['owner', 'mpd', 'kill'], { data })).status).toBe(1)
+    expect((await call(can, ['member', 'mpd', 'next'], { data })).status).toBe(0)
+    expect(await call(can, ['gone', 'mpd', 'status'], { data })).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('disabled'),
+    })
+  })
+})
+
+describe('check', () => {
+  const broken = join(dir, 'broken.yaml')
+  writeFileSync(broken, 'players: {}\nrolls: {}\n')
+
+  test('is content with the shipped configuration', async () => {
+    expect(await call(check, [])).toEqual({
+      status: 0,
+      out: `${shipped}: fine; players: home; roles: owner, member, guest, kid`,
+      err: '',
+    })
+    expect((await call(check, ['--json'])).out).toBe('[]')
+  })
+
+  test('lists every problem', async () => {
+    const { status, out } = await call(check, [], { config: broken })
+    expect(status).toBe(1)
+    expect(out.split('\n').map((line) => line.replace(dir, ''))).toEqual([
+      '/broken.yaml:1:1: "roles" is missing; add it: it takes a group of keys',
+      '/broken.yaml:1:10: players: nothing in it; The players by name; the first is the default',
+      '/broken.yaml:2:1: rolls: unknown key "rolls"; did you mean "roles"?',
+    ])
+    expect(JSON.parse((await call(check, ['--json'], { config: broken })).out)).toHaveLength(3)
+  })
+
+  test('the other commands refuse to go on with a broken one', async () => {
+    expect((await call(can, ['kid', 'mpd', 'status'], { config: broken })).status).toBe(1)
+    expect((await call(matrix, [], { config: broken })).status).toBe(1)
+  })
+
+  test('takes no words', async () => expect((await call(check, ['x'])).status).toBe(2))
+})
+
+test('schema prints the schema', async () => {
+  expect(JSON.parse((await call(schema, [])).out)).toEqual(JSON.parse(JSON.stringify(ConfigFile)))
+})
+
+test('matrix has a row for each capability and a column for each role', async () => {
+  const { out, status } = await call(matrix, [])
+  expect(status).toBe(0)
+  const [head, ...lines] = out.split('\n')
+  expect(head?.trim().split(/\s+/)).toEqual(['CAPABILITY', 'OWNER', 'MEMBER', 'GUEST', 'KID'])
+  expect(lines.find((line) => line.startsWith('volume.set'))).toMatch(
+    /^volume\.set +allowed +allowed +denied +constrained: maxVolume 40$/,
+  )
+  const rows = JSON.parse((await call(matrix, ['--json'])).out)
+  expect(rows).toContainEqual({
+    capability: 'server.admin',
+    owner: { verdict: 'allowed', by: '' },
+    member: { verdict: 'denied', by: '' },
+    guest: { verdict: 'denied', by: '' },
+    kid: { verdict: 'denied', by: '' },
+  })
+})

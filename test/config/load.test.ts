@@ -1,0 +1,204 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references as people write them
+import { describe, expect, test } from 'vitest'
+import { explain } from '../../src/config/explain.ts'
+import { loadConfig, readConfig } from '../../src/config/load.ts'
+
+const good = `
+players:
+  home: { kind: mopidy, http: "http://127.0.0.1:6680", mpd: "127.0.0.1:6600" }
+roles:
+  owner:
+    grants:
+      - allow: ["*"]
+`
+const none = {
+  env: {},
+  read: () => {
+    throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
+  },
+}
+const read = (text: string, env: Record<string, string> = {}) => readConfig(text, 'c.yaml', { ...none, env })
+const said = (text: string, env = {}) => read(text, env).problems.map(explain)
+
+describe('a sound configuration', () => {
+  test('is filled in', () => {
+    const { config, problems } = read(good)
+    expect(problems).toEqual([])
+    expect(config).toMatchObject({
+      listen: { https: { host: '::', port: 8443, names: [] }, mpd: { host: '::', port: 6601 } },
+      tls: { dir: 'certs' },
+      audit: { days: 90, megabytes: 200 },
+      log: { level: 'info' },
+    })
+    expect([...(config?.players.keys() ?? [])]).toEqual(['home'])
+  })
+
+  test('is the shipped one, with its four roles and no environment', () => {
+    const { config, problems, where } = loadConfig('config/stagedoor.yaml', {})
+    expect(problems).toEqual([])
+    expect(Object.keys(config?.roles ?? {})).toEqual(['owner', 'member', 'guest', 'kid'])
+    expect(where('roles.kid.grants[2].when.maxVolume')).toMatch(/^config\/stagedoor\.yaml:\d+$/)
+    expect(where('roles.nobody')).toBeUndefined()
+  })
+
+  test('may shut the MPD door, bring its own certificate and name its hosts', () => {
+    const { config } = read(`${good}listen: { mpd: false, https: { names: [music.example, "fd00::1"] } }
+tls: { cert: a.pem, key: b.pem }`)
+    expect(config?.listen.mpd).toBe(false)
+    expect(config?.listen.https.names).toEqual(['music.example', 'fd00::1'])
+    expect(config?.tls).toEqual({ cert: 'a.pem', key: 'b.pem' })
+  })
+
+  test('keeps its players in order: the first is the default', () => {
+    const { config } = read(
+      good.replace(
+        'roles:',
+        '  a10: { kind: mpd, mpd: "[::1]:6600" }\n  a2: { kind: mpd, mpd: "localhost:6600" }\nroles:',
+      ),
+    )
+    expect([...(config?.players.keys() ?? [])]).toEqual(['home', 'a10', 'a2'])
+  })
+})
+
+describe('problems', () => {
+  test('come all at once, each with its line, its column and a way out', () => {
+    expect(
+      said(`listen:
+  https: { port: x, hots: "::" }
+players:
+  home: { kind: mopidi, http: "http://127.0.0.1:6680" }
+  bath: { kind: mpd, mpd: "8.8.8.8:6600" }
+  Kitchen: { kind: mpd, mpd: "127.0.0.1:6600" }
+roles:
+  kid:
+    grants:
+      - allow: [queue.ad]
+        when: { maxVolum: 40 }
+      - allow: [volume.set]
+        when: { maxVolume: 140 }
+    rates: { "*": 3, queue.add: 20 per hour }
+  guest:
+    grants:
+      - allow: [queue.add]
+        on: [bat]
+  guest: {}
+  empty: { grants: [] }
+tls: { cert: x }
+logg: {}
+`),
+    ).toMatchInlineSnapshot(`
+      [
+        "c.yaml:2:18: listen.https.port: not a whole number from 0 to 65535; The TCP port",
+        "c.yaml:2:21: listen.https.hots: unknown key "hots"; did you mean "host"?",
+        "c.yaml:4:17: players.home.kind: not mopidy or mpd; say which it is: \`kind: mopidy\`",
+        "c.yaml:5:27: players.bath.mpd: not a loopback address; let the player listen on 127.0.0.1, or set \`private: true\` if nobody but the gateway can reach it",
+        "c.yaml:6:3: players.Kitchen: not a name: "Kitchen"; use small letters, digits and dashes, a letter first",
+        "c.yaml:10:17: roles.kid.grants[0].allow[0]: unknown: "queue.ad"; did you mean "queue.add"?",
+        "c.yaml:11:17: roles.kid.grants[0].when.maxVolum: unknown key "maxVolum"; did you mean "maxVolume"?",
+        "c.yaml:13:28: roles.kid.grants[1].when.maxVolume: not a whole number from 0 to 100; Loudest level the role may set",
+        "c.yaml:14:19: roles.kid.rates.*: not acceptable text; How many in how long, such as 300/1m or 20/15m; all of them may come at once",
+        "c.yaml:14:33: roles.kid.rates.queue.add: not acceptable text; How many in how long, such as 300/1m or 20/15m; all of them may come at once",
+        "c.yaml:18:14: roles.guest.grants[0].on[0]: there is no such player; did you mean "bath"?",
+        "c.yaml:19:3: a key for the second time; keep one of them",
+        "c.yaml:20:20: roles.empty.grants: the role grants nothing; add a grant, or remove the role",
+        "c.yaml:21:1: tls: "key" is missing; add it: The private key (PEM)",
+        "c.yaml:22:1: logg: unknown key "logg"; did you mean "log"?",
+      ]
+    `)
+  })
+
+  test.each([
+    ['', 'not a group of keys'],
+    ['[]', 'not a group of keys'],
+    ['players: {}\nroles: {}', 'nothing in it'],
+    [good.replace(/roles:[\s\S]*/, ''), '"roles" is missing'],
+    [good.replace(/roles:[\s\S]*/, 'roles: {}'), 'no role'],
+    [`${good}a: [`, 'not YAML'],
+    [`${good}--- \n{}`, 'not YAML'],
+    [`${good}audit:\n`, 'audit: not a group of keys'],
+    [`${good}listen: { plainMpd: { port: 6600 } }`, 'unknown key "plainMpd"'],
+    [`${good}listen: { https: { port: 6601 } }`, 'the same port as HTTPS'],
+    [`${good}listen: { https: { port: 65536 } }`, 'from 0 to 65535'],
+    [`${good}tls: { dir: a, cert: b }`, 'unknown key'],
+    [`${good}__proto__: { a: 1 }`, 'unknown key "__proto__"'],
+    [`${good}constructor: { a: 1 }`, 'unknown key "constructor"'],
+    [`${good}log: { level: loud }`, 'unknown: "loud"'],
+    [good.replace('"*"', '"*", playback'), 'unknown: "playback"'],
+    [good.replace('["*"]', '[]'), 'an empty list'],
+    [good.replace('["*"]', '["*"]\n        on: ["*"]'), 'leave `on` out'],
+    [good.replace('["*"]', '["*"]\n        when: { uriSchemes: [FILE] }'), 'when.uriSchemes[0]'],
+    [good.replace('["*"]', '&a ["*"]').concat('x: *a'), 'an alias'],
+    [good.replace('owner:', 'Owner:'), 'not a name: "Owner"'],
+  ])('%j', (text, problem) => {
+    const { config, problems } = read(text)
+    expect(config).toBeUndefined()
+    expect(problems.map(explain).join('\n')).toContain(problem)
+  })
+
+  test('a file that is not there is one', () => {
+    expect(loadConfig('nowhere/at/all.yaml', {}).problems.map(explain)).toEqual([
+      'nowhere/at/all.yaml:1:1: the configuration cannot be read (ENOENT); name another with --config FILE',
+    ])
+  })
+
+  test('YAML that unfolds to more than it is, is refused before it does', () => {
+    const bomb = Array.from({ length: 30 }, (_, i) => `a${i}: &a${i} [${i ? `*a${i - 1}, *a${i - 1}` : 1}]`).join('\n')
+    expect(read(`${bomb}\n${good}`).config).toBeUndefined()
+  })
+})
+
+describe("a player's address", () => {
+  const player = (text: string) => said(good.replace(/home: .*/, `home: ${text}`)).join('\n')
+
+  test.each([
+    '{ kind: mopidy, http: "http://localhost:6680" }',
+    '{ kind: mopidy, http: "http://[::1]:6680/", mpd: "127.9.9.9:6600" }',
+    '{ kind: mopidy, http: "http://mopidy:6680", private: true }',
+    '{ kind: mpd, mpd: "192.168.1.5:6600", private: true }',
+    '{ kind: mpd, mpd: "[fd00::5]:6600", private: true }',
+    '{ kind: mpd, mpd: "host.docker.internal:6600", private: true }'.replace('host.docker', 'host'),
+  ])('%s is fine', (text) => expect(player(text)).toBe(''))
+
+  test.each([
+    ['{ kind: mpd, mpd: "192.168.1.5:6600" }', 'not a loopback address'],
+    ['{ kind: mpd, mpd: "0.0.0.0:6600" }', 'not a loopback address'],
+    ['{ kind: mpd, mpd: "127.0.0.1.example:6600" }', 'not a loopback address'],
+    ['{ kind: mpd, mpd: "localhost.example:6600" }', 'not a loopback address'],
+    ['{ kind: mpd, mpd: "8.8.8.8:6600", private: true }', 'not a private address'],
+    ['{ kind: mpd, mpd: "player.example.com:6600", private: true }', 'not a private address'],
+    ['{ kind: mpd, mpd: "[::ffff:8.8.8.8]:6600", private: true }', 'not a private address'],
+    ['{ kind: mpd, mpd: "/run/mpd.sock" }', 'acceptable'],
+    ['{ kind: mpd, mpd: "127.0.0.1" }', 'acceptable'],
+    ['{ kind: mpd, mpd: "127.0.0.1:0" }', 'no address'],
+    ['{ kind: mpd, mpd: "127.0.0.1:99999" }', 'no address'],
+    ['{ kind: mpd, http: "http://127.0.0.1:6680" }', 'unknown key "http"'],
+    ['{ kind: mopidy, http: "https://127.0.0.1:6680" }', 'acceptable'],
+    ['{ kind: mopidy, http: "http://127.0.0.1@evil.example:6680" }', 'acceptable'],
+    ['{ kind: mopidy, http: "http://127.0.0.1:6680/x" }', 'acceptable'],
+    ['{ kind: mopidy, http: "http://134744072:6680" }', 'not a loopback address'],
+    ['{ kind: mopidy, mpd: "127.0.0.1:6600" }', '"http" is missing'],
+  ])('%s: %s', (text, problem) => expect(player(text)).toContain(problem))
+})
+
+describe('values from elsewhere', () => {
+  test('come as what they look like when they are the whole value', () => {
+    const text = `${good}listen: { https: { port: "\${PORT}", names: "\${NAMES:-}" }, mpd: "\${MPD}" }`
+    const { config } = read(text, { PORT: '9443', NAMES: 'a.example, b.example', MPD: 'false' })
+    expect(config?.listen).toEqual({ https: { host: '::', port: 9443, names: ['a.example', 'b.example'] }, mpd: false })
+  })
+
+  test('are problems when they are missing, with the line', () => {
+    expect(said(`${good}tls: { dir: "\${GONE}" }`)).toEqual([
+      'c.yaml:8:13: tls.dir: the environment variable GONE is not set; set it, or write ${GONE:-otherwise}',
+    ])
+  })
+
+  test('are never said, nor hinted at', () => {
+    const env = { SECRET: 'hunter2', NEAR: 'inf0' }
+    const text = `${good}log: { level: "\${NEAR}" }\nlisten: { https: { port: "\${SECRET}", host: "x" } }`
+    const { config, problems } = read(text, env)
+    expect(config).toBeUndefined()
+    expect(problems).toHaveLength(2)
+    expect(JSON.stringify(problems)).not.toMatch(/hunter2|inf0|info/)
+  })
+})
