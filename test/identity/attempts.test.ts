@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Fault } from '../../src/call/fault.ts'
 import { createAttempts, sourceOf } from '../../src/identity/attempts.ts'
 import { codeOf, createHouse, faultOf } from './house.ts'
 
@@ -81,8 +82,20 @@ describe('A14 · guessing', () => {
 
   it('waiting in the queue is no guess', async () => {
     const attempts = createAttempts(() => 0)
-    for (let i = 0; i < 50; i++) attempts.begin('eva', '10.0.0.1', false).forget()
-    expect(await codeOf(() => attempts.begin('eva', '10.0.0.1', false))).toBe('none')
+    for (let i = 0; i < 200; i++) attempts.begin(`name${i % 3}`, '10.0.0.1', false).forget()
+    expect(await codeOf(() => attempts.begin('name1', '10.0.0.1', false))).toBe('none')
+  })
+
+  it('a sign-in that found no place in the queue is no guess either', async () => {
+    const house = createHouse({
+      derive: async () => {
+        throw new Fault('limited', 'busy')
+      },
+    })
+    for (let i = 0; i < 20; i++) {
+      const fault = await faultOf(house.sessions.login('Eva', 'wrong horse', '10.0.0.1'))
+      expect(fault?.message).toBe('busy')
+    }
   })
 
   it('a right password between wrong ones does not wipe them out', async () => {

@@ -26,7 +26,10 @@ export function createHouse(options: { dir?: string; pollMs?: number; derive?: D
     options.derive ??
     (async ({ message, nonce }) => {
       hashes.count++
-      return createHash('sha256').update(message as string).update(nonce as Buffer).digest()
+      return createHash('sha256')
+        .update(message as string)
+        .update(nonce as Buffer)
+        .digest()
     })
   const passwords = createPasswords(derive)
   const accounts = openAccounts({ dir, now, pollMs: options.pollMs ?? 0 })

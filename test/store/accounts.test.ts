@@ -108,6 +108,16 @@ describe('the file', () => {
         for (let page = 1; page < 10; page++) writeSync(handle, Buffer.alloc(2048, 0xff), 0, 2048, page * 4096)
       },
     ],
+    [
+      'one page that is not read at the start',
+      (file) => {
+        const db = new DatabaseSync(file)
+        const page = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'spent'").get()?.rootpage)
+        db.close()
+        const handle = openSync(file, 'r+')
+        writeSync(handle, Buffer.alloc(4096, 0xff), 0, 4096, (page - 1) * 4096)
+      },
+    ],
   ] satisfies [string, (file: string) => void][])('P9 · is refused when damaged: %s', async (_, damage) => {
     const dir = createDir()
     const accounts = openAccounts({ dir, now: Date.now, pollMs: 0 })
@@ -207,6 +217,17 @@ describe('P9 · a store that goes away while the gateway runs denies everything'
     other.close()
     await until(() => !accounts.ready)
     await denied()
+  })
+
+  it('what cannot be read again after a write is not believed any longer', async () => {
+    const dir = createDir()
+    const accounts = open(dir)
+    const eva = accounts.create({ name: 'Eva', roles: ['owner'], password: 'x' })
+    const other = new DatabaseSync(join(dir, 'accounts.sqlite'))
+    other.exec('DROP TABLE token')
+    other.close()
+    expect(await codeOf(() => accounts.setRoles(eva.id, ['owner', 'guest']))).toBe('internal')
+    expect(await codeOf(() => accounts.byId(eva.id))).toBe('internal')
   })
 
   it('a write that cannot be made is refused, and reading goes on', async () => {
