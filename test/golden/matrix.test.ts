@@ -33,7 +33,7 @@ function section(title: string, rows: readonly Operation[]): string {
 test('who may do what by the shipped configuration: a change of policy or catalog is reviewed as its diff', async () => {
   const text = [
     '# Every role × every operation',
-    'What the shipped roles may do, worked out from `config/stagedoor.yaml` and the catalogs by `npx vitest -u test/golden`.',
+    'What the shipped roles may do, worked out from `config/stagedoor.yaml` and the catalogs by `npx vitest run test/golden --update`.',
     section('Mopidy', Object.values(mopidy)),
     section('MPD', Object.values(mpd)),
   ].join('\n\n')

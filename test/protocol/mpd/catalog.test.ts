@@ -52,7 +52,8 @@ test('whatever takes an address shows it, is costly, and takes one network addre
 
 test('whatever searches is costly and shows the addresses it compares with', () => {
   for (const row of rows.filter((each) => 'match' in each.params)) {
-    expect(row.params['match']?.facet, row.name).toBe('uri')
+    // What queues what it finds shows nothing, so that a limit on addresses refuses it
+    expect(row.params['match']?.facet, row.name).toBe(row.capability === 'queue.add' ? undefined : 'uri')
     if (row.capability !== 'queue.read') expect(row.bounds.costly, row.name).toBe(true)
   }
 })

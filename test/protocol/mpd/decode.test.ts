@@ -156,7 +156,8 @@ describe('what is asked for', () => {
     ['find artist x', { uri: [] }],
     ['find FILE http://h/x artist y', { uri: ['http://h/x'] }],
     ["search \"(!((artist == 'x') AND (base 'a/b')))\" window 0:5", { uri: ['a/b'] }],
-    ['findadd "(filename contains \'x\')"', { uri: ['x'] }],
+    ['findadd "(filename contains \'x\')"', {}],
+    ['searchadd "(!(file == \'local:x\'))"', {}],
     ['sticker get song a/b rating', { uri: ['a/b'] }],
     ['enableoutput 0', { output: ['0'] }],
   ])('%s touches what it touches', (line, touches) => {
