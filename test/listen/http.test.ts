@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { cookieName } from '../../src/listen/credential.ts'
+import type { HttpLimits } from '../../src/listen/http.ts'
 import { ada, ask, call, closed, dial, dialPlain, type House, kim, openHouse, parse, raw, request } from './house.ts'
 
 let house: House
@@ -454,13 +455,13 @@ test('every answer carries the headers that keep browsers careful, and none that
 })
 
 describe('H17, trap a · connections that dawdle are closed', () => {
+  const never = 600_000
+  const slow = { headersMs: never, requestMs: never, keepAliveMs: never, silenceMs: never, checkMs: 50 }
   let quick: House
-  beforeEach(async () => {
-    quick = await openHouse({
-      limits: { headersMs: 200, requestMs: 400, keepAliveMs: 200, silenceMs: 600, checkMs: 50 },
-    })
-  })
   afterEach(() => quick.close())
+  const withOnly = async (limits: Partial<HttpLimits>) => {
+    quick = await openHouse({ limits: { ...slow, ...limits } })
+  }
 
   /** Sends a byte now and then, for as long as the other side listens. */
   async function trickle(first: string, drop: string): Promise<string> {
@@ -471,27 +472,54 @@ describe('H17, trap a · connections that dawdle are closed', () => {
     clearInterval(timer)
     return answer
   }
-  test('in the header', async () =>
-    expect(await trickle('GET / HTTP/1.1\r\nHost: localhost\r\n', 'X: y\r\n')).toMatch(/^HTTP\/1\.1 408 /))
+  test('in the header', async () => {
+    await withOnly({ headersMs: 200 })
+    expect(await trickle('GET / HTTP/1.1\r\nHost: localhost\r\n', 'X: y\r\n')).toMatch(/^HTTP\/1\.1 408 /)
+  })
   test('before the first byte', async () => {
+    await withOnly({ headersMs: 200 })
     await closed(await dial(quick.port))
   })
   test('in the body', async () => {
+    await withOnly({ requestMs: 300, headersMs: 300 })
     expect(await trickle(good(['Content-Length: 100000'], undefined, ''), ' ')).toMatch(/^HTTP\/1\.1 408 /)
   })
   test('in a body that is chunked', async () => {
+    await withOnly({ requestMs: 300, headersMs: 300 })
     expect(await trickle(good(['Transfer-Encoding: chunked'], undefined, ''), '1\r\n \r\n')).toMatch(/^HTTP\/1\.1 408 /)
   })
   test('in a body that nobody will read, because the sender is unknown', async () => {
+    await withOnly({ requestMs: 300, headersMs: 300 })
     const first = good(['Content-Length: 100000'], undefined, '').replace('Bearer ada', 'Bearer eve')
     expect(await trickle(first, ' ')).toMatch(/^HTTP\/1\.1 (401|408) /)
   })
-  test('after an answer', async () => expect(await raw(quick.port, good())).toMatch(/^HTTP\/1\.1 200 /))
+  test('after an answer', async () => {
+    await withOnly({ keepAliveMs: 200 })
+    expect(await raw(quick.port, good())).toMatch(/^HTTP\/1\.1 200 /)
+  })
+  test('while they do not read what they asked for', async () => {
+    quick = await openHouse({ limits: { ...slow, silenceMs: 300 }, reply: () => 'x'.repeat(20_000_000) })
+    const socket = await dial(quick.port)
+    socket.pause()
+    socket.write(good())
+    await expect
+      .poll(() => new Promise((resolve) => quick.app.server.getConnections((_, n) => resolve(n))), { timeout: 4_000 })
+      .toBe(0)
+    socket.destroy()
+  })
   test('and all of sixty of them', async () => {
+    await withOnly({ headersMs: 200 })
     const answers = await Promise.all(Array.from({ length: 60 }, () => trickle('GET / HTTP/1.1\r\n', 'X: y\r\n')))
     expect(answers).toHaveLength(60)
     expect((await ask(quick.port, { path: '/healthz' })).status).toBe(200)
   })
+})
+
+test('an error is heard even by who is still sending', async () => {
+  for (let i = 0; i < 10; i++) {
+    const answer = await call(house.port, 'x'.repeat(250_000), { Authorization: 'Bearer eve' })
+    expect(answer.status).toBe(401)
+  }
 })
 
 describe('trap k · no peer takes all the connections', () => {
