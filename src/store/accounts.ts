@@ -224,6 +224,14 @@ export function openAccounts(options: {
     return snapshot
   }
 
+  /** What nobody knows another process may have made a moment ago: so a second look, before the answer is no. */
+  function find<T>(look: (snapshot: Snapshot) => T | undefined): T | undefined {
+    const found = look(current())
+    if (found !== undefined) return found
+    poll()
+    return look(current())
+  }
+
   /** One change: on disk, then in memory, then told. */
   function change<T>(work: () => T): T {
     current()
@@ -336,7 +344,7 @@ export function openAccounts(options: {
     },
     list: () => [...current().accounts.values()],
     byId: (id) => current().accounts.get(id),
-    byName: (name) => current().names.get(fold(name)),
+    byName: (name) => find(({ names }) => names.get(fold(name))),
     passwordOf(account) {
       current()
       const found = first(db, 'SELECT password FROM account WHERE id = ?', account)?.password
@@ -408,7 +416,7 @@ export function openAccounts(options: {
 
     tokens: () => [...current().tokens.values()],
     token: (id) => current().tokens.get(id),
-    secretOf: (id) => current().secrets.get(id),
+    secretOf: (id) => find(({ secrets }) => secrets.get(id)),
     createToken: (token, secret) =>
       change(() => {
         if (count(db, 'SELECT count(*) AS n FROM token WHERE account = ?', token.account) >= maxTokens) {

@@ -439,3 +439,16 @@ describe('accounts', () => {
     expect(changes).toBe(0)
   })
 })
+
+it('what another process has just made is known at once, without waiting for the next poll', () => {
+  const dir = createDir()
+  const gateway = open(dir)
+  const shell = open(dir)
+  const { id } = shell.create({ name: 'ada', roles: ['owner'], password: 'hash' })
+  const secret = hashSecret('secret')
+  const made = shell.createToken({ account: id, label: 'phone', role: null, players: null, expires: null }, secret)
+  expect(gateway.secretOf(made.id)).toEqual(secret)
+  shell.create({ name: 'ben', roles: ['kid'], password: 'hash' })
+  expect(gateway.byName('Ben')?.name).toBe('ben')
+  expect(gateway.byName('nobody')).toBeUndefined()
+})
