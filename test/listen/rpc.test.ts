@@ -78,7 +78,7 @@ describe('one request', () => {
     const { say, heard } = open(kim)
     for (let i = 0; i < 3; i++) await say(request('core.playback.pause'))
     expect(await say(request('core.playback.pause'))).toMatchObject({
-      error: { code: -32029, data: { code: 'limited', retryAfter: 1200, rule: 'roles.kid.rates.playback.control' } },
+      error: { code: -32029, data: { code: 'limited', retry_after: 1200, rule: 'roles.kid.rates.playback.control' } },
     })
     expect(heard).toHaveLength(3)
   })
