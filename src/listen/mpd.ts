@@ -28,7 +28,6 @@ const defaults: MpdDoorLimits = {
   unreadMs: 30_000,
   partingMs: 1_000,
   wrongPasswords: 3,
-  strangerBytes: 64 * 1024,
   aheadBytes: 16 * 1024,
   settings: 64,
 }

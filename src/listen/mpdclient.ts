@@ -22,8 +22,6 @@ export interface MpdClientLimits {
   /** From our last word to the end of the connection. */
   readonly partingMs: number
   readonly wrongPasswords: number
-  /** Bytes before signing in. */
-  readonly strangerBytes: number
   /** Bytes waiting while a command is on its way. */
   readonly aheadBytes: number
   /** Settings of the connection, such as `tagtypes`. */
@@ -79,7 +77,6 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
   let state: 'open' | 'parting' | 'gone' = 'open'
   let busy = false
   let wrong = 0
-  let received = 0
   let heardAt = openedAt
   let partingAt = 0
   let unreadSince: number | undefined
@@ -170,9 +167,9 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
 
   async function obey(request: MpdRequest): Promise<void> {
     const { name } = request.operation
+    const target = name === 'partition' ? String(request.args.name) : player
     try {
-      const target = name === 'partition' ? aim(request) : player
-      const permit = gate.admit(createCall(origin(target), request))
+      const permit = gate.admit(createCall(origin(players.has(target) ? target : player), request))
       await (isLocal(name) ? answers[name](permit) : forward([permit], 'single'))
     } catch (error) {
       await refuse(Fault.from(error), commandOf(request.operation))
@@ -211,18 +208,14 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
     commands: () => write(list('command', announce(gate, by, player, players.get(player)?.offers).commands)),
     notcommands: () => write(list('command', announce(gate, by, player, players.get(player)?.offers).notcommands)),
     listpartitions: () => write(list('partition', usable(gate, by, players.keys()))),
-    partition(permit) {
-      if (permit.call.player !== player) link?.close()
-      player = permit.call.player
+    partition({ call }) {
+      // One that this person may not use is as good as none.
+      const name = usable(gate, by, players.keys()).find((one) => one === call.args.name)
+      if (name === undefined) throw new Fault('bad-arguments', 'no such partition')
+      if (name !== player) link?.close()
+      player = name
       return write('OK\n')
     },
-  }
-
-  /** The player that `partition` names, if this person may use it. */
-  function aim({ args }: MpdRequest): string {
-    const name = String(args.name)
-    if (!usable(gate, by, players.keys()).includes(name)) throw new Fault('bad-arguments', 'no such partition')
-    return name
   }
 
   async function signIn(password: string): Promise<void> {
@@ -371,8 +364,6 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
 
   socket.on('data', (chunk: Uint8Array) => {
     if (state !== 'open') return
-    received += chunk.length
-    if (by.kind === 'anonymous' && received > limits.strangerBytes) return destroy()
     session.push(chunk)
     if (busy && session.pendingBytes > limits.aheadBytes) socket.pause()
     void pump()

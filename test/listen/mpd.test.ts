@@ -297,10 +297,7 @@ describe('signed in', () => {
     const kid = await client('kid-1')
     await kid.asks('frobnicate 1\n', 'ACK [5@0] {frobnicate} unknown command "frobnicate"\n')
     for (let i = 0; i < 3; i++) await kid.asks('add local:x\n', 'OK\n')
-    await kid.asks(
-      'add local:x\n',
-      'ACK [52@0] {add} too many calls: queue.add per 3600 s\n'.replace('queue.add', '3 queue.add'),
-    )
+    await kid.asks('add local:x\n', 'ACK [52@0] {add} too many calls: 3 queue.add per 3600 s\n')
   })
 
   test('commands and notcommands are what this person may and may not use of what the player has', async () => {
@@ -569,7 +566,7 @@ describe('idle', () => {
       await fake.until(() => fake.lines.at(-1) === 'idle "player"')
       fake.change('player')
       owner.send('noidle\nstatus\n')
-      await owner.hears('changed: player\nOK\n'.slice(0, owner.rest.startsWith('OK') ? 0 : undefined))
+      await owner.hears('changed: player\nOK\n')
       await owner.hears(status)
     }
   })
