@@ -229,6 +229,7 @@ function connect(url: string, headers: Record<string, string>, options: { autoPo
 
 function dial(port: number): TLSSocket {
   const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, servername: 'localhost' })
+  socket.setNoDelay()
   socket.on('error', () => undefined)
   ends.push(() => void socket.destroy())
   return socket
@@ -564,6 +565,11 @@ test.each<[string, Buffer, number]>([
   ['a claim of 2^40 bytes', Buffer.from([0x81, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]), 1009],
   ['300 KiB', Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 4, 0xb0, 0, 0, 0, 0, 0]), 1009],
   [
+    '65 fragments',
+    Buffer.concat([frame(1, '', { fin: false }), ...Array(64).fill(frame(0, 'x', { fin: false }))]),
+    1008,
+  ],
+  [
     '20,000 empty fragments',
     Buffer.concat(
       Array(20_000)
@@ -583,10 +589,21 @@ test.each<[string, Buffer, number]>([
   await other.hear(1)
 })
 
+test('W6 · a frame that comes byte by byte ends the connection', async () => {
+  const setting = await setUp()
+  const { socket, closed } = await openRaw(setting)
+  for (const byte of frame(1, 'x'.repeat(1_000))) {
+    socket.write(Buffer.from([byte]))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(await closed).toBe(1008)
+})
+
 test.each<[string, Buffer]>([
   ['a fragment that nothing follows', frame(1, '{"jsonrpc"', { fin: false })],
   ['half a frame', frame(1, '{"jsonrpc":"2.0"}').subarray(0, 12)],
   ['half a header', Buffer.from([0x81])],
+  ['a header and no more', frame(1, '{}').subarray(0, 6)],
 ])('W6 · %s is not held for long', async (_, bytes) => {
   const setting = await setUp({ incompleteMs: 50, sweepMs: 10 })
   const { socket, closed } = await openRaw(setting)

@@ -1,4 +1,6 @@
+import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
+import { WebSocketServer } from 'ws'
 import type { Permit } from '../../src/policy/decide.ts'
 import { createMopidy, type MopidyLimits } from '../../src/upstream/mopidy.ts'
 import { type PlayerEvent, type RpcPlayer, UpstreamError } from '../../src/upstream/player.ts'
@@ -109,18 +111,17 @@ test('while the player is away calls fail at once, and service resumes by itself
 })
 
 test('a long pause between attempts ends when somebody wants the player', async () => {
-  const { fake, player } = await setUp({ retryFirstMs: 30, retryMostMs: 1_000_000 })
+  const fake = await startFakePlayer()
+  // So much jitter that no attempt would come by itself.
+  const player = createMopidy({ url: fake.url, now: Date.now, random: () => 1e6, limits: { retryFirstMs: 10 } })
+  ends.push(() => player.close())
   await player.send(state)
   const { port } = new URL(fake.url)
   await fake.close()
-  // Enough attempts in vain that the next one by itself would be far away.
-  for (let i = 0; i < 25; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 40))
-    await player.send(state).catch(() => undefined)
-  }
+  await vi.waitFor(() => expect(player.up).toBe(false))
   const again = await startFakePlayer(Number(port))
   ends.push(() => again.close())
-  await vi.waitFor(async () => expect(await player.send(state)).toBe(null), { timeout: 2_000 })
+  await vi.waitFor(async () => expect(await player.send(state)).toBe(null))
 })
 
 test('without a player the first calls wait for the grace and then fail', async () => {
@@ -238,15 +239,33 @@ test('the version is asked for once per connection', async () => {
   await vi.waitFor(async () => expect(await player.send(version)).toBe('3.4.2'))
 })
 
-test('a player that went silent is dropped and found again', async () => {
-  const { fake, player } = await setUp({ idleMs: 20, pongMs: 20 })
-  await player.send(state)
-  const asleep = await startFakePlayerThatIgnoresPings()
-  const other = connect(asleep.url, { idleMs: 20, pongMs: 20 })
-  await vi.waitFor(() => expect(asleep.connections()).toBeGreaterThan(1))
-  expect(fake.handshakes).toHaveLength(1)
-  expect(player.up).toBe(true)
-  await other.close()
+test.each([
+  [true, 1],
+  [false, 2],
+])('silence is asked about · a player that answers pings: %s, connections: %i', async (autoPong, connections) => {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, autoPong })
+  await new Promise((resolve) => server.once('listening', resolve))
+  ends.push(async () => {
+    for (const socket of server.clients) socket.terminate()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  let [connected, pinged] = [0, 0]
+  server.on('connection', (socket) => {
+    connected++
+    socket.on('ping', () => pinged++)
+  })
+  let clock = 0
+  const { port } = server.address() as AddressInfo
+  const limits = { idleMs: 1_000, pongMs: 40, retryFirstMs: 10 }
+  const player = createMopidy({ url: `http://127.0.0.1:${port}`, now: () => clock, random: () => 0, limits })
+  ends.push(() => player.close())
+  await vi.waitFor(() => expect(player.up).toBe(true))
+  clock += 1_000
+  await vi.waitFor(() => expect(pinged).toBeGreaterThan(0))
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  clock += 1_000
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  expect(connected).toBe(connections)
 })
 
 test('a player that answers pings and no call is dropped in the end', async () => {
@@ -264,19 +283,3 @@ test('after close nothing connects and nothing is sent', async () => {
   expect(fake.received).toHaveLength(1)
   expect(fake.handshakes).toHaveLength(1)
 })
-
-async function startFakePlayerThatIgnoresPings() {
-  const { WebSocketServer } = await import('ws')
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, autoPong: false })
-  await new Promise((resolve) => server.once('listening', resolve))
-  let connections = 0
-  server.on('connection', () => connections++)
-  ends.push(async () => {
-    for (const socket of server.clients) socket.terminate()
-    await new Promise((resolve) => server.close(resolve))
-  })
-  return {
-    url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
-    connections: () => connections,
-  }
-}
