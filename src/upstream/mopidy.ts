@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws'
 import { Fault } from '../call/fault.ts'
+import { hidePaths } from '../call/path.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
 import { encode } from '../protocol/mopidy/encode.ts'
 import { createLane, type LaneEntry, type LaneLimits } from './lane.ts'
@@ -274,25 +275,17 @@ function readError(error: unknown): UpstreamError {
   if (!isObject(error) || typeof error.code !== 'number' || typeof error.message !== 'string') {
     throw new SyntaxError('an error has a code and a message')
   }
-  return new UpstreamError(error.code, clean(error.message), readData(error.data))
+  return new UpstreamError(error.code, hidePaths(error.message), readData(error.data))
 }
 
 /** The type and the message, never the traceback. */
 function readData(data: unknown): UpstreamError['data'] {
-  if (typeof data === 'string') return { message: clean(data) }
+  if (typeof data === 'string') return { message: hidePaths(data) }
   if (!isObject(data)) return undefined
   return {
-    ...(typeof data.type === 'string' && { type: clean(data.type) }),
-    ...(typeof data.message === 'string' && { message: clean(data.message) }),
+    ...(typeof data.type === 'string' && { type: hidePaths(data.type) }),
+    ...(typeof data.message === 'string' && { message: hidePaths(data.message) }),
   }
-}
-
-/** Where the player keeps its files is nobody's business. */
-function clean(text: string): string {
-  return text
-    .slice(0, 500)
-    .replace(/(['"])(?:file:\/\/)?\/[^'"]*(?:\1|$)/g, '$1…$1')
-    .replace(/(^|[\s(=<[,]|file:\/\/)\/[^\s'")>\],]+/g, '$1…')
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

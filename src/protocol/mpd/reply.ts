@@ -1,4 +1,5 @@
 import { Fault } from '../../call/fault.ts'
+import { hidePaths } from '../../call/path.ts'
 
 /** What an answer may be. */
 export interface ReplyLimits {
@@ -123,7 +124,7 @@ function legalAck(line: string): string {
   if (!found) throw illegal('a line that is none of its protocol')
   const [, code = '', index = '', command = '', text = ''] = found
   const legal = code === '0' ? (text === 'Not implemented' ? '5' : '52') : code
-  return `ACK [${legal}@${index}] {${command === 'None' ? '' : command}} ${text}`
+  return `ACK [${legal}@${index}] {${command === 'None' ? '' : command}} ${hidePaths(text)}`
 }
 
 function startsWith(line: Uint8Array, text: string): boolean {
