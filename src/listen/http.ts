@@ -40,6 +40,8 @@ export interface HttpLimits {
   readonly silenceMs: number
   /** How often the three above are looked at. */
   readonly checkMs: number
+  /** How long a peer may take to finish when we close. */
+  readonly closeMs: number
 }
 
 const defaults: HttpLimits = {
@@ -52,6 +54,7 @@ const defaults: HttpLimits = {
   keepAliveMs: 14_000,
   silenceMs: 120_000,
   checkMs: 1_000,
+  closeMs: 2_000,
 }
 
 /** A player as this door serves it; without `answer` it does not speak JSON-RPC. */
@@ -116,7 +119,13 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
     clientErrorHandler: refuseUnreadable,
     frameworkErrors: (error, request, reply) => void answerFault(deps, toFault(error), request, reply),
   })
-  capConnections(app.server, limits)
+  const sockets = capConnections(app.server, limits)
+  // Node checks no deadlines any more while it closes, and would wait for whoever never finishes.
+  app.addHook('preClose', async () => {
+    setTimeout(() => {
+      for (const socket of sockets) socket.destroy()
+    }, limits.closeMs).unref()
+  })
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
@@ -212,15 +221,21 @@ function checkLimits(limits: HttpLimits): HttpLimits {
 }
 
 /** Descriptors are few: no peer may take them all, nor all peers together those of the players and the store. */
-function capConnections(server: Server, limits: HttpLimits): void {
+function capConnections(server: Server, limits: HttpLimits): ReadonlySet<Socket> {
   server.maxConnections = limits.connections
   const open = createTally()
+  const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     const peer = peerOf(addressOf(socket))
     if (open.of(peer) >= limits.connectionsPerPeer) return socket.destroy()
     open.add(peer)
-    socket.once('close', () => open.remove(peer))
+    sockets.add(socket)
+    socket.once('close', () => {
+      open.remove(peer)
+      sockets.delete(socket)
+    })
   })
+  return sockets
 }
 
 const securityHeaders = {
@@ -297,7 +312,9 @@ function drain(request: IncomingMessage): Promise<void> {
 
 /** What Node's parser refused, or what was not there in time: answered if nothing was yet, and closed. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse }): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent) return void socket.destroy()
+  // Whatever else is reported here is of TLS: an answer would wait forever for a handshake that failed or never came.
+  const isOfHttp = /^(HPE|ERR_HTTP)_/.test(error.code ?? '')
+  if (!isOfHttp || !socket.writable || socket._httpMessage?.headersSent) return void socket.destroy()
   const fault = unreadable.get(error.code ?? '') ?? new Fault('malformed', 'not HTTP/1.1')
   const document = problem(fault, randomUUID())
   const body = JSON.stringify(document)
