@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { startGateway } from '../test/real/gateway.ts'
 import { startMopidy } from '../test/real/mopidy.ts'
 import { freePort, until } from '../test/real/tools.ts'
@@ -72,6 +73,7 @@ const mopidy = await startMopidy()
 const gateway = await startGateway({
   players: { home: { kind: 'mopidy', http: mopidy.http, mpd: mopidy.mpd } },
   users: { ada: 'owner' },
+  script: fileURLToPath(new URL('gateway.ts', import.meta.url)),
   change: (config) => {
     config.log = { level: 'warn' }
     for (const role of Object.values(config.roles)) delete role.rates

@@ -8,12 +8,12 @@ import { createLimiter } from './gate/limiter.ts'
 import { createIdentity } from './identity/identity.ts'
 import { machineNames } from './listen/certificate.ts'
 import { createHosts } from './listen/hosts.ts'
-import { createHttp } from './listen/http.ts'
-import { createMpdDoor } from './listen/mpd.ts'
+import { createHttp, type HttpLimits } from './listen/http.ts'
+import { createMpdDoor, type MpdDoorLimits } from './listen/mpd.ts'
 import { createAnswer } from './listen/rpc.ts'
 import { createTls } from './listen/tls.ts'
 import { trust } from './listen/trust.ts'
-import { attachWebsocket } from './listen/websocket.ts'
+import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { compile } from './policy/policy.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
@@ -54,9 +54,15 @@ export async function startGateway(deps: {
   readonly config: Config
   readonly data: string
   readonly log: Log
+  /** Caps and deadlines of the doors, for tests and benchmarks. */
+  readonly limits?: {
+    readonly http?: Partial<HttpLimits>
+    readonly websocket?: Partial<WebsocketLimits>
+    readonly mpd?: Partial<MpdDoorLimits>
+  }
   now(): number
 }): Promise<Gateway> {
-  const { config, data, log, now } = deps
+  const { config, data, log, now, limits = {} } = deps
   const closers: (() => unknown)[] = []
   const closing = <T>(part: T, close: (part: T) => unknown): T => {
     closers.unshift(() => close(part))
@@ -128,6 +134,7 @@ export async function startGateway(deps: {
         defaultPlayer,
         log,
         ready: () => accounts.ready,
+        ...(limits.http && { limits: limits.http }),
       }),
       (part) => part.close(),
     )
@@ -141,6 +148,7 @@ export async function startGateway(deps: {
         hosts,
         now,
         newId: randomUUID,
+        ...(limits.websocket && { limits: limits.websocket }),
       }),
       (part) => part.close(),
     )
@@ -151,7 +159,10 @@ export async function startGateway(deps: {
     let mpdPort: number | undefined
     if (config.listen.mpd) {
       const speakers = new Map([...players].flatMap(([name, { mpd }]) => (mpd ? [[name, mpd] as const] : [])))
-      const door = closing(createMpdDoor({ gate, identity, players: speakers, now }), (part) => part.close())
+      const door = closing(
+        createMpdDoor({ gate, identity, players: speakers, now, ...(limits.mpd && { limits: limits.mpd }) }),
+        (part) => part.close(),
+      )
       mpdPort = await door.listen({ ...config.listen.mpd, tls })
     }
 

@@ -30,8 +30,8 @@ describe.skipIf(!inject('real').available)('what survives a kill -9, with a real
       expect(await mpd.ask('status\n')).toMatch(/OK\n$/)
 
       const calls = Array.from({ length: 40 }, (_, i) =>
-      i < 10 ? ws.call('core.library.search', { query: { any: ['a'] } }) : ws.call('core.tracklist.get_tl_tracks'),
-    )
+        i < 10 ? ws.call('core.library.search', { query: { any: ['a'] } }) : ws.call('core.tracklist.get_tl_tracks'),
+      )
       const overHttp = Array.from({ length: 5 }, () =>
         gateway.rpc(token, { jsonrpc: '2.0', id: 1, method: 'core.library.search', params: { query: { any: ['a'] } } }),
       )

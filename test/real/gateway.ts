@@ -46,7 +46,8 @@ export async function startGateway(options: {
   players: Record<string, unknown>
   users?: Record<string, string>
   change?: (config: ConfigFile) => void
-  args?: readonly string[]
+  /** What to start instead of `stagedoor serve`. */
+  script?: string
 }): Promise<Gateway> {
   const dir = mkdtempSync(join(tmpdir(), 'stagedoor-test-'))
   const [https, mpd] = [await freePort(), await freePort()]
@@ -125,7 +126,8 @@ export async function startGateway(options: {
       return body === '' ? undefined : JSON.parse(body)
     },
     async start() {
-      child = spawn(process.execPath, [launcher, 'serve', ...(options.args ?? []), ...common], { env: environment })
+      const serve = options.script ? [options.script] : [launcher, 'serve']
+      child = spawn(process.execPath, [...serve, ...common], { env: environment })
       child.stdout?.on('data', (piece) => {
         log += piece
       })

@@ -1,0 +1,18 @@
+// The gateway as `stagedoor serve` runs it, but without the edge limits, which stop exactly what a benchmark does.
+import { parseArgs } from 'node:util'
+import { createLog } from '../src/cli/log.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { startGateway } from '../src/gateway.ts'
+
+const { values } = parseArgs({ options: { config: { type: 'string' }, data: { type: 'string' } } })
+const { config, problems } = loadConfig(values.config ?? '', process.env)
+if (!config) throw new Error(JSON.stringify(problems))
+const many = { count: 1_000_000_000, ms: 1_000 }
+const gateway = await startGateway({
+  config,
+  data: values.data ?? '',
+  log: createLog(config.log.level),
+  limits: { http: { requests: many }, websocket: { frames: many } },
+  now: Date.now,
+})
+process.once('SIGTERM', () => void gateway.close().then(() => process.exit(0)))
