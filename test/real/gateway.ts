@@ -31,7 +31,10 @@ export interface Gateway {
   addUser(name: string, role: string): void
   /** A device token for an account. */
   token(name: string, ...options: string[]): string
-  http(path: string, options?: { method?: string; headers?: Record<string, string>; body?: string }): Promise<Answer>
+  http(
+    path: string,
+    options?: { method?: string; headers?: Record<string, string>; body?: string | Buffer },
+  ): Promise<Answer>
   /** One JSON-RPC message over HTTP with a bearer token; the parsed answer. */
   rpc(token: string, message: unknown, path?: string): Promise<unknown>
   start(): Promise<void>
