@@ -7,11 +7,12 @@ const scheme = /^([a-z][a-z0-9+.-]*):/i
 /**
  * The scheme of a URI in lower case, `path` for a library path without one.
  *
- * Undefined for what players read in different ways (blanks inside a URI, a leading `//`), so that a rule about
+ * Undefined for what players read in different ways (blanks in or before a URI, a leading `//`), so that a rule about
  * schemes cannot be talked around.
  */
 export function schemeOf(uri: string): string | undefined {
-  const found = scheme.exec(uri)?.[1]
+  // Python's URL parser, and so Mopidy, looks past blanks in front.
+  const found = scheme.exec(uri.trimStart())?.[1]
   if (found === undefined) return uri.startsWith('//') ? undefined : pathScheme
   return /\s/u.test(uri) ? undefined : found.toLowerCase()
 }
