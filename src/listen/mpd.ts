@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { createServer, type TLSSocket } from 'node:tls'
 import { sourceOf } from '../identity/attempts.ts'
 import type { Identity } from '../identity/identity.ts'
+import { type BucketRate, createBuckets } from './bucket.ts'
 import { type MpdClient, type MpdClientDeps, type MpdClientLimits, serveMpd } from './mpdclient.ts'
 import { destroyOnTlsError, type Tls } from './tls.ts'
 
@@ -14,6 +15,8 @@ export interface MpdDoorLimits extends MpdClientLimits {
   readonly connectionsEach: number
   /** That have not signed in, handshakes included. */
   readonly strangers: number
+  /** What one source may say without signing in, over all its connections. */
+  readonly knocks: BucketRate
   /** Milliseconds between two looks at every connection's deadlines and person. */
   readonly checkMs: number
 }
@@ -22,6 +25,7 @@ const defaults: MpdDoorLimits = {
   connections: 512,
   connectionsEach: 64,
   strangers: 128,
+  knocks: { count: 600, ms: 60_000 },
   checkMs: 500,
   signInMs: 10_000,
   silenceMs: 60_000,
@@ -32,7 +36,7 @@ const defaults: MpdDoorLimits = {
   settings: 64,
 }
 
-export interface MpdDoorOptions extends Omit<MpdClientDeps, 'identity' | 'newId' | 'limits' | 'onSignIn'> {
+export interface MpdDoorOptions extends Omit<MpdClientDeps, 'identity' | 'newId' | 'limits' | 'knock' | 'onSignIn'> {
   readonly identity: Pick<Identity, 'identify' | 'renew' | 'onChange'>
   readonly newId?: () => string
   readonly limits?: Partial<MpdDoorLimits>
@@ -59,6 +63,7 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   const bySource = new Map<string, number>()
   /** Oldest first. */
   const strangers = new Set<Place>()
+  const takeKnock = createBuckets(limits.knocks)
   const clients = new Set<MpdClient>()
   const closers = new Set<() => Promise<void>>()
 
@@ -99,7 +104,8 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   }
 
   function serve(socket: Duplex, from: string, place: Place): void {
-    const client = serveMpd(socket, from, { ...options, newId, limits, onSignIn: () => strangers.delete(place) })
+    const knock = () => takeKnock(place.source, options.now())
+    const client = serveMpd(socket, from, { ...options, newId, limits, knock, onSignIn: () => strangers.delete(place) })
     clients.add(client)
     socket.once('close', () => clients.delete(client))
   }

@@ -36,6 +36,8 @@ export interface MpdClientDeps {
   readonly now: () => number
   readonly newId: () => string
   readonly limits: MpdClientLimits
+  /** Whether a stranger from there may say one thing more. */
+  readonly knock: () => boolean
   readonly onSignIn: () => void
 }
 
@@ -141,6 +143,8 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
   }
 
   async function perform(step: Step): Promise<void> {
+    // Each command leaves a record: whoever has no account may not bury those of others.
+    if (by.kind === 'anonymous' && !deps.knock()) return part()
     switch (step.kind) {
       case 'command':
         return obey(step.request)
