@@ -27,14 +27,6 @@ export interface Param<S extends TSchema = TSchema, C extends Count = Count> {
 /** A parameter list. Order matters: positional calls follow it. */
 export type Params = Readonly<Record<string, Param>>
 
-type Value<P> = P extends Param<infer S, infer C> ? (C extends 'many' ? readonly Static<S>[] : Static<S>) : never
-type OptionalKeys<P extends Params> = { [K in keyof P]: P[K] extends Param<TSchema, 'optional'> ? K : never }[keyof P]
-
-/** The static type of the arguments a parameter list accepts. */
-export type Args<P extends Params = Params> = {
-  readonly [K in Exclude<keyof P, OptionalKeys<P>>]: Value<P[K]>
-} & { readonly [K in OptionalKeys<P>]?: Value<P[K]> }
-
 export function param<S extends TSchema>(
   schema: S,
   facet?: Facet,

@@ -8,7 +8,7 @@ const Host = Type.String({ minLength: 1, maxLength: 255, description: 'The addre
 const Port = Type.Integer({ minimum: 0, maximum: 65535, description: 'The TCP port' })
 
 // A lone label, a name with dots, or an address: what may stand in a certificate.
-export const hostPattern =
+const hostPattern =
   /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*|[0-9a-f:.]*:[0-9a-f:.]*)$/
 const Name = Type.String({ maxLength: 253, pattern: hostPattern.source })
 
