@@ -2,21 +2,22 @@ import type { WebSocket } from 'ws'
 import type { User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import { rpcError } from '../protocol/jsonrpc/error.ts'
-import { type BucketRate, createBucket } from './bucket.ts'
+import { createBucket } from './bucket.ts'
 import type { Answer } from './rpc.ts'
 
-export interface ClientLimits {
+export const clientDefaults = {
   /** Messages that are worked on at once. */
-  readonly inProgress: number
+  inProgress: 32,
   /** Bytes not yet taken by the client, above which nothing more of it is read. */
-  readonly lowMark: number
+  lowMark: 64 * 1024,
   /** Bytes of one client that wait for it, and what all clients together may have beyond that. */
-  readonly held: number
-  readonly overflow: number
+  held: 1024 * 1024,
+  overflow: 8 * 1024 * 1024,
   /** Messages, pings and pongs. */
-  readonly frames: BucketRate
-  readonly incompleteMs: number
+  frames: { count: 1_000, ms: 1_000 },
+  incompleteMs: 30_000,
 }
+export type ClientLimits = Readonly<typeof clientDefaults>
 
 /** One open WebSocket: questions in, answers out in the order of the questions, events in between. */
 export interface Client {

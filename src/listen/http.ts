@@ -20,42 +20,25 @@ import { HttpFault, headersOf, problem, statusOf } from './problem.ts'
 import type { Answer } from './rpc.ts'
 import { statusRoutes } from './status.ts'
 
-/** `count` requests of one peer in `ms` milliseconds. */
-export interface EdgeLimit {
-  readonly count: number
-  readonly ms: number
-}
-
-export interface HttpLimits {
-  readonly requests: EdgeLimit
-  /** Each of sign-in, setup and refresh. */
-  readonly signIns: EdgeLimit
-  readonly connections: number
-  readonly connectionsPerPeer: number
-  /** From the first byte of a request to the end of its header, and to the end of its body. */
-  readonly headersMs: number
-  readonly requestMs: number
-  readonly keepAliveMs: number
-  /** Without a byte in either direction. */
-  readonly silenceMs: number
-  /** How often the three above are looked at. */
-  readonly checkMs: number
-  /** How long a peer may take to finish when we close. */
-  readonly closeMs: number
-}
-
-const defaults: HttpLimits = {
+const defaults = {
+  /** Of one peer. */
   requests: { count: 6_000, ms: 10_000 },
+  /** Each of sign-in, setup and refresh. */
   signIns: { count: 30, ms: 60_000 },
   connections: 1_024,
   connectionsPerPeer: 64,
+  /** From the first byte of a request to the end of its header, and to the end of its body. */
   headersMs: 5_000,
   requestMs: 10_000,
   keepAliveMs: 14_000,
+  /** Without a byte in either direction. */
   silenceMs: 120_000,
+  /** How often the three above are looked at. */
   checkMs: 1_000,
+  /** How long a peer may take to finish when we close. */
   closeMs: 2_000,
 }
+export type HttpLimits = Readonly<typeof defaults>
 
 /** A player as this door serves it; without `answer` it does not speak JSON-RPC. */
 export interface HttpPlayer {

@@ -5,47 +5,33 @@ import type { User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Identity } from '../identity/identity.ts'
+import { messageLimits } from '../protocol/jsonrpc/message.ts'
 import { eventCapability } from '../protocol/mopidy/events.ts'
 import type { PlayerEvent, RpcPlayer } from '../upstream/player.ts'
 import { addressOf, peerOf } from './address.ts'
-import { type BucketRate, createBuckets, createTally } from './bucket.ts'
-import { type Client, type ClientLimits, createClient } from './client.ts'
+import { createBuckets, createTally } from './bucket.ts'
+import { type Client, clientDefaults, createClient } from './client.ts'
 import { credentialOf } from './credential.ts'
 import type { Hosts } from './hosts.ts'
 import { HttpFault } from './problem.ts'
 import type { Answer } from './rpc.ts'
 import { checkUpgrade, refuseUpgrade, targetOf } from './upgrade.ts'
 
-export interface WebsocketLimits extends ClientLimits {
-  readonly perAccount: number
-  readonly perAddress: number
-  /** Upgrades under way, before anybody knows whose they are. */
-  readonly unidentified: number
-  /** Upgrades by address. */
-  readonly upgrades: BucketRate
-  readonly messageBytes: number
-  readonly heartbeatMs: number
-  readonly sweepMs: number
-  /** How long a peer may take to say goodbye. */
-  readonly closeMs: number
-}
-
-const defaults: WebsocketLimits = {
+const defaults = {
+  ...clientDefaults,
   perAccount: 16,
   perAddress: 64,
+  /** Upgrades under way, before anybody knows whose they are. */
   unidentified: 128,
+  /** Upgrades by address. */
   upgrades: { count: 128, ms: 60_000 },
-  messageBytes: 256 * 1024,
+  messageBytes: messageLimits.bytes,
   heartbeatMs: 30_000,
   sweepMs: 500,
+  /** How long a peer may take to say goodbye. */
   closeMs: 2_000,
-  inProgress: 32,
-  lowMark: 64 * 1024,
-  held: 1024 * 1024,
-  overflow: 8 * 1024 * 1024,
-  frames: { count: 1_000, ms: 1_000 },
-  incompleteMs: 30_000,
 }
+export type WebsocketLimits = Readonly<typeof defaults>
 
 /** A player as this door serves it. */
 export interface ServedPlayer {

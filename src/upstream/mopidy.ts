@@ -3,37 +3,25 @@ import { Fault } from '../call/fault.ts'
 import { hidePaths } from '../call/path.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
 import { encode } from '../protocol/mopidy/encode.ts'
-import { createLane, type LaneEntry, type LaneLimits } from './lane.ts'
+import { createLane, type LaneEntry } from './lane.ts'
 import { type PlayerEvent, type RpcPlayer, UpstreamError } from './player.ts'
 
-/** Times in milliseconds. */
-export interface MopidyLimits {
-  readonly handshakeMs: number
-  /** From `send` to the answer, waiting included. */
-  readonly callMs: number
-  readonly costlyMs: number
-  /** How long a call may wait for the very first connection. */
-  readonly graceMs: number
-  /** Silence after which the player is pinged, and silence after that which ends the connection. */
-  readonly idleMs: number
-  readonly pongMs: number
-  readonly retryFirstMs: number
-  readonly retryMostMs: number
-  readonly lane: LaneLimits
-}
-
-/** Mopidy handles one message after the other for everybody, so what is in flight stays little. */
-const defaults: MopidyLimits = {
+const defaults = {
   handshakeMs: 5_000,
+  /** From `send` to the answer, waiting included. */
   callMs: 10_000,
   costlyMs: 30_000,
+  /** How long a call may wait for the very first connection. */
   graceMs: 1_000,
+  /** Silence after which the player is pinged, and silence after that which ends the connection. */
   idleMs: 20_000,
   pongMs: 10_000,
   retryFirstMs: 100,
   retryMostMs: 5_000,
+  /** Mopidy handles one message after the other for everybody, so what is in flight stays little. */
   lane: { running: 32, costly: 2, waiting: 256, waitingEach: 64, costlyEach: 16 },
 }
+export type MopidyLimits = Readonly<typeof defaults>
 
 const maxAnswerBytes = 64 * 1024 * 1024
 

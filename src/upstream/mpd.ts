@@ -7,43 +7,29 @@ import { createReply, type Reply } from '../protocol/mpd/reply.ts'
 import { createLane, type Lane, type LaneEntry } from './lane.ts'
 import type { MpdConnection, MpdPlayer } from './player.ts'
 
-/** Times in milliseconds. */
-export interface MpdLimits {
-  /** Open at once in all; of these the last `reserved` are for those who administer. */
-  readonly connections: number
-  readonly reserved: number
-  readonly connectionsEach: number
-  /** One attempt to connect and be greeted, and all of them together, waiting included. */
-  readonly greetingMs: number
-  readonly openMs: number
-  /** From `send` to the end of the answer, waiting included; the clock stands still while the client is slow to read. */
-  readonly answerMs: number
-  readonly costlyMs: number
-  readonly answerBytes: number
-  /** Costly ones at the player at once; of those who wait, all and each person's. */
-  readonly costly: number
-  readonly costlyWaiting: number
-  readonly costlyEach: number
-  readonly retryFirstMs: number
-  readonly retryMostMs: number
-}
-
-/** Mopidy has 20 connections: these 16, one that we watch it by, and three for whoever else is on that machine. */
-const defaults: MpdLimits = {
+const defaults = {
+  /**
+   * Open at once in all; of these the last `reserved` are for those who administer. Mopidy has 20: these 16, one that we
+   * watch it by, and three for whoever else is on that machine.
+   */
   connections: 16,
   reserved: 2,
   connectionsEach: 4,
+  /** One attempt to connect and be greeted, and all of them together, waiting included. */
   greetingMs: 2_000,
   openMs: 6_000,
+  /** From `send` to the end of the answer, waiting included; the clock stands still while the client is slow to read. */
   answerMs: 10_000,
   costlyMs: 30_000,
   answerBytes: 32 * 1024 * 1024,
+  /** Costly ones at the player at once; of those who wait, all and each person's. */
   costly: 2,
   costlyWaiting: 16,
   costlyEach: 4,
   retryFirstMs: 100,
   retryMostMs: 1_000,
 }
+export type MpdLimits = Readonly<typeof defaults>
 
 export interface MpdOptions {
   readonly host: string
