@@ -98,23 +98,6 @@ export function createAttempts(now: () => number): Attempts {
   }
 }
 
-/**
- * What counts as one source: an IPv4 address, or the /64 that an IPv6 host picks its addresses from.
- */
-export function sourceOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-  if (mapped !== undefined) return mapped
-  const [plain = ''] = address.split('%')
-  if (!plain.includes(':')) return plain
-  const [head = '', tail] = plain.toLowerCase().split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail ? tail.split(':') : []
-  const groups =
-    tail === undefined ? left : [...left, ...Array(Math.max(0, 8 - left.length - right.length)).fill('0'), ...right]
-  const prefix = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16))
-  return plain === '::1' ? plain : `${prefix.join(':')}::/64`
-}
-
 function tooMany(wait: number): Fault {
   return new Fault('limited', 'too many failed sign-ins: try again later', { retryAfter: Math.ceil(wait / second) })
 }

@@ -4,13 +4,13 @@ import type { Server, ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
 import rateLimit from '@fastify/rate-limit'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { addressOf, sourceOf } from '../call/address.ts'
 import type { Principal, User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Identity, Sessions } from '../identity/identity.ts'
 import { rpcError } from '../protocol/jsonrpc/error.ts'
 import { messageLimits, parseMessage } from '../protocol/jsonrpc/message.ts'
-import { addressOf, peerOf } from './address.ts'
 import { authRoutes } from './auth.ts'
 import { createTally } from './bucket.ts'
 import { credentialOf, isAmbient } from './credential.ts'
@@ -118,7 +118,7 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
   await app.register(rateLimit, {
     max: limits.requests.count,
     timeWindow: limits.requests.ms,
-    keyGenerator: ({ socket }: FastifyRequest) => peerOf(addressOf(socket)),
+    keyGenerator: ({ socket }: FastifyRequest) => sourceOf(addressOf(socket)),
     enableDraftSpec: true,
     addHeadersOnExceeding: { 'ratelimit-limit': false, 'ratelimit-remaining': false, 'ratelimit-reset': false },
     errorResponseBuilder: (_request, { ttl }) =>
@@ -209,7 +209,7 @@ function capConnections(server: Server, limits: HttpLimits): ReadonlySet<Socket>
   const open = createTally()
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
-    const peer = peerOf(addressOf(socket))
+    const peer = sourceOf(addressOf(socket))
     if (open.of(peer) >= limits.connectionsPerPeer) return socket.destroy()
     open.add(peer)
     sockets.add(socket)

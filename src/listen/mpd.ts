@@ -3,38 +3,25 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer, type TLSSocket } from 'node:tls'
-import { sourceOf } from '../identity/attempts.ts'
+import { addressOf, sourceOf } from '../call/address.ts'
 import type { Identity } from '../identity/identity.ts'
-import { type BucketRate, createBuckets } from './bucket.ts'
-import { type MpdClient, type MpdClientDeps, type MpdClientLimits, serveMpd } from './mpdclient.ts'
+import { createBuckets, createTally } from './bucket.ts'
+import { type MpdClient, type MpdClientDeps, mpdClientDefaults, serveMpd } from './mpdclient.ts'
 import { destroyOnTlsError, type Tls } from './tls.ts'
 
-export interface MpdDoorLimits extends MpdClientLimits {
-  readonly connections: number
-  /** From one source: an IPv4 address, or an IPv6 /64. */
-  readonly connectionsEach: number
-  /** That have not signed in, handshakes included. */
-  readonly strangers: number
-  /** What one source may say without signing in, over all its connections. */
-  readonly knocks: BucketRate
-  /** Milliseconds between two looks at every connection's deadlines and person. */
-  readonly checkMs: number
-}
-
-const defaults: MpdDoorLimits = {
+const defaults = {
+  ...mpdClientDefaults,
   connections: 512,
+  /** From one source. */
   connectionsEach: 64,
+  /** That have not signed in, handshakes included. */
   strangers: 128,
+  /** What one source may say without signing in, over all its connections. */
   knocks: { count: 600, ms: 60_000 },
+  /** Between two looks at every connection's deadlines and person. */
   checkMs: 500,
-  signInMs: 10_000,
-  silenceMs: 60_000,
-  unreadMs: 30_000,
-  partingMs: 1_000,
-  wrongPasswords: 3,
-  aheadBytes: 16 * 1024,
-  settings: 64,
 }
+export type MpdDoorLimits = Readonly<typeof defaults>
 
 export interface MpdDoorOptions extends Omit<MpdClientDeps, 'identity' | 'newId' | 'limits' | 'knock' | 'onSignIn'> {
   readonly identity: Pick<Identity, 'identify' | 'renew' | 'onChange'>
@@ -60,7 +47,7 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   const limits = { ...defaults, ...options.limits }
   const newId = options.newId ?? randomUUID
   const places = new Set<Place>()
-  const bySource = new Map<string, number>()
+  const bySource = createTally()
   /** Oldest first. */
   const strangers = new Set<Place>()
   const takeKnock = createBuckets(limits.knocks)
@@ -76,29 +63,28 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   /** A place for the socket as long as it is open; undefined, and the socket destroyed, when there is none. */
   function admit(socket: Duplex, from: string): Place | undefined {
     const source = sourceOf(from)
-    const mine = bySource.get(source) ?? 0
-    if (places.size >= limits.connections || mine >= limits.connectionsEach) {
+    if (places.size >= limits.connections || bySource.of(source) >= limits.connectionsEach) {
       socket.destroy()
       return undefined
     }
     // Who comes to sign in takes a moment, who fills the door stays: so the oldest stranger makes room.
     const [oldest] = strangers
     if (oldest && strangers.size >= limits.strangers) oldest.end()
-    const place: Place = { source, end: () => socket.destroy() }
-    places.add(place)
-    strangers.add(place)
-    bySource.set(source, mine + 1)
     const leave = () => {
       if (!places.delete(place)) return
       strangers.delete(place)
-      const left = (bySource.get(source) ?? 1) - 1
-      if (left > 0) bySource.set(source, left)
-      else bySource.delete(source)
+      bySource.remove(source)
     }
-    place.end = () => {
-      leave()
-      socket.destroy()
+    const place: Place = {
+      source,
+      end() {
+        leave()
+        socket.destroy()
+      },
     }
+    places.add(place)
+    strangers.add(place)
+    bySource.add(source)
     socket.once('close', leave)
     return place
   }
@@ -120,15 +106,15 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
       const handshakes = new Map<string, Place>()
       // Counted before TLS: a handshake that never ends takes a descriptor as well.
       server.prependListener('connection', (raw: Socket) => {
-        const place = admit(raw, raw.remoteAddress ?? '')
+        const place = admit(raw, addressOf(raw))
         if (!place) return
-        const key = peerOf(raw)
+        const key = endpointOf(raw)
         handshakes.set(key, place)
         raw.once('close', () => handshakes.get(key) === place && handshakes.delete(key))
       })
       server.on('secureConnection', (socket: TLSSocket) => {
-        const place = handshakes.get(peerOf(socket))
-        if (place && places.has(place)) serve(socket, socket.remoteAddress ?? '', place)
+        const place = handshakes.get(endpointOf(socket))
+        if (place && places.has(place)) serve(socket, addressOf(socket), place)
         else socket.destroy()
       })
       destroyOnTlsError(server)
@@ -151,6 +137,6 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   }
 }
 
-function peerOf({ remoteAddress, remotePort }: Socket): string {
+function endpointOf({ remoteAddress, remotePort }: Socket): string {
   return JSON.stringify([remoteAddress, remotePort])
 }

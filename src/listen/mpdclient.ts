@@ -11,21 +11,20 @@ import { createSession, type Step } from '../protocol/mpd/session.ts'
 import type { MpdConnection, MpdPlayer } from '../upstream/player.ts'
 import { announce, isLocal, isSetting, type Local, subsystems, usable } from './mpdlocal.ts'
 
-/** Times in milliseconds. */
-export interface MpdClientLimits {
+export const mpdClientDefaults = {
   /** From connecting to signing in. */
-  readonly signInMs: number
+  signInMs: 10_000,
   /** Without a whole command, unless idle. MPD has the same. */
-  readonly silenceMs: number
+  silenceMs: 60_000,
   /** How long a client may leave its answers unread. */
-  readonly unreadMs: number
+  unreadMs: 30_000,
   /** From our last word to the end of the connection. */
-  readonly partingMs: number
-  readonly wrongPasswords: number
+  partingMs: 1_000,
+  wrongPasswords: 3,
   /** Bytes waiting while a command is on its way. */
-  readonly aheadBytes: number
+  aheadBytes: 16 * 1024,
   /** Settings of the connection, such as `tagtypes`. */
-  readonly settings: number
+  settings: 64,
 }
 
 export interface MpdClientDeps {
@@ -35,7 +34,7 @@ export interface MpdClientDeps {
   readonly players: ReadonlyMap<string, MpdPlayer>
   readonly now: () => number
   readonly newId: () => string
-  readonly limits: MpdClientLimits
+  readonly limits: Readonly<typeof mpdClientDefaults>
   /** Whether a stranger from there may say one thing more. */
   readonly knock: () => boolean
   readonly onSignIn: () => void

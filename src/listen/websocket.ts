@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { addressOf, sourceOf } from '../call/address.ts'
 import type { User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
@@ -8,7 +9,6 @@ import type { Identity } from '../identity/identity.ts'
 import { messageLimits } from '../protocol/jsonrpc/message.ts'
 import { eventCapability } from '../protocol/mopidy/events.ts'
 import type { PlayerEvent, RpcPlayer } from '../upstream/player.ts'
-import { addressOf, peerOf } from './address.ts'
 import { createBuckets, createTally } from './bucket.ts'
 import { type Client, clientDefaults, createClient } from './client.ts'
 import { credentialOf } from './credential.ts'
@@ -99,7 +99,7 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
   async function admit(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
     const { socket } = request
     const from = addressOf(socket)
-    const peer = peerOf(from)
+    const peer = sourceOf(from)
     if (closing) throw shuttingDown()
     if (!takeUpgrade(peer, now())) throw tooMany('too many connections in a short time')
     deps.hosts.check(request)

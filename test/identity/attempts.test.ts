@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Fault } from '../../src/call/fault.ts'
-import { createAttempts, sourceOf } from '../../src/identity/attempts.ts'
+import { createAttempts } from '../../src/identity/attempts.ts'
 import { codeOf, createHouse, faultOf } from './house.ts'
 
 const minute = 60_000
@@ -207,16 +207,4 @@ describe('device tokens and MPD passwords', () => {
     for (let i = 0; i < 20; i++) await codeOf(house.identity.identify({ kind: 'bearer', token: 'a.b.c' }, '10.0.0.9'))
     expect(await guess(house, 'Eva', '10.0.0.9', 'correct horse')).toBe('none')
   })
-})
-
-it.each([
-  ['192.0.2.7', '192.0.2.7'],
-  ['::ffff:192.0.2.7', '192.0.2.7'],
-  ['::1', '::1'],
-  ['2001:db8:0:1:2:3:4:5', '2001:db8:0:1::/64'],
-  ['2001:DB8::5', '2001:db8:0:0::/64'],
-  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-  ['2001:db8:1:2::', '2001:db8:1:2::/64'],
-])('the source of %s is %s', (address, source) => {
-  expect(sourceOf(address)).toBe(source)
 })

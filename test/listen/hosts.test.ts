@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { describe, expect, test } from 'vitest'
-import { addressOf, peerOf } from '../../src/listen/address.ts'
 import { checkOrigin, createHosts } from '../../src/listen/hosts.ts'
 
 const hosts = createHosts(['Music.Home', 'pi.local'])
@@ -104,16 +103,4 @@ describe('H12: the Origin', () => {
     checkOrigin(hosts, message({ host }), false)
     checkOrigin(hosts, message({ host, origin: 'https://localhost' }), true)
   })
-})
-
-test('a peer is its address, or the /64 of a public IPv6 one', () => {
-  expect(addressOf({ remoteAddress: '::ffff:10.0.0.1' })).toBe('10.0.0.1')
-  expect(addressOf({})).toBe('')
-  expect(peerOf('10.0.0.1')).toBe('10.0.0.1')
-  expect(peerOf('fe80::1')).toBe('fe80::1')
-  expect(peerOf('fd00::1')).toBe('fd00::1')
-  expect(peerOf('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2')
-  expect(peerOf('2001:db8:1:2::9')).toBe('2001:db8:1:2')
-  expect(peerOf('2001:db8::9')).toBe('2001:db8:0:0')
-  expect(peerOf('::1')).toBe('0:0:0:0')
 })
