@@ -1,5 +1,6 @@
 import type { Call, Principal } from '../call/call.ts'
-import { type Capability, capabilities, isCapability } from '../call/capability.ts'
+import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
+import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import { type Denial, decide, mayEver, type Permit, type Policy } from '../policy/decide.ts'
 import { type Budget, budgetsFor } from '../policy/rate.ts'
@@ -15,8 +16,10 @@ export interface Gate {
    * @throws Refusal naming the position of the first call that may not go
    */
   admitAll(calls: readonly Call[]): readonly Permit[]
-  /** Whether the principal may ever use the capability there: what is announced and which events are seen. */
-  may(by: Principal, player: string, capability: Capability): boolean
+  /** Whether the principal may ever use the capability there: which events are seen. */
+  may(by: Principal, player: string, capability: Capability | Standing): boolean
+  /** Whether the principal may ever make some call of this row there: what is announced. */
+  mayCall(by: Principal, player: string, operation: Operation): boolean
   capabilitiesOf(by: Principal, player: string): readonly Capability[]
 }
 
@@ -56,6 +59,8 @@ export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: Au
     return { permit: decision.permit, budgets }
   }
 
+  const may: Gate['may'] = (by, player, capability) => mayEver(deps.policy(), by, player, capability)
+
   return {
     admit(call) {
       const { permit } = pass(call)
@@ -78,11 +83,13 @@ export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: Au
       for (const { permit } of passed) audit.write(allowed(permit))
       return passed.map(({ permit }) => permit)
     },
-    may: (by, player, capability) => mayEver(deps.policy(), by, player, capability),
+    may,
+    mayCall: (by, player, { capability, given }) =>
+      [capability, ...Object.values(given ?? {})].some((way) => way !== undefined && may(by, player, way)),
     capabilitiesOf: (by, player) =>
-      Object.keys(capabilities).filter(
-        (name): name is Capability => isCapability(name) && mayEver(deps.policy(), by, player, name),
-      ),
+      Object.keys(capabilities)
+        .filter(isCapability)
+        .filter((name) => may(by, player, name)),
   }
 }
 

@@ -7,9 +7,10 @@ import type { Identity } from '../identity/identity.ts'
 import { ack } from '../protocol/mpd/ack.ts'
 import { mpd } from '../protocol/mpd/catalog.ts'
 import { commandOf, encode, type MpdRequest } from '../protocol/mpd/decode.ts'
+import { subsystems } from '../protocol/mpd/events.ts'
 import { createSession, type Step } from '../protocol/mpd/session.ts'
 import type { MpdConnection, MpdPlayer } from '../upstream/player.ts'
-import { announce, isLocal, isSetting, type Local, subsystems, usable } from './mpdlocal.ts'
+import { announce, isLocal, isSetting, type Local, usable } from './mpdlocal.ts'
 
 export const mpdClientDefaults = {
   /** From connecting to signing in. */
@@ -283,9 +284,7 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
     link = fresh
     if (state !== 'open') fresh.close()
     for (const permit of settings.values()) {
-      const { capability } = permit.call
-      const may = capability === 'anyone' || capability === 'signed-in' || gate.may(by, player, capability)
-      if (may) await fresh.send([permit], 'single', () => {})
+      if (gate.may(by, player, permit.call.capability)) await fresh.send([permit], 'single', () => {})
     }
     return fresh
   }

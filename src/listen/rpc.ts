@@ -1,6 +1,4 @@
 import { createCall, type Door, type Principal } from '../call/call.ts'
-import { isCapability } from '../call/capability.ts'
-import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import { decode, type Id, idOf } from '../protocol/jsonrpc/decode.ts'
@@ -68,13 +66,8 @@ async function perform({ gate, player, rpc, now }: RpcDeps, message: unknown, ca
   const request = decode(mopidy, message)
   const by = caller.by()
   const permit = gate.admit(createCall({ id: caller.id, by, door: caller.door, player, at: now() }, request))
-  if (request.operation.name === 'core.describe') return describe((operation) => mayCall(gate, by, player, operation))
+  if (request.operation.name === 'core.describe') return describe((row) => gate.mayCall(by, player, row))
   return rpc.send(permit)
-}
-
-function mayCall(gate: Gate, by: Principal, player: string, { capability, given }: Operation): boolean {
-  const ways = [capability, ...Object.values(given ?? {})]
-  return ways.some((way) => way !== undefined && (!isCapability(way) || gate.may(by, player, way)))
 }
 
 /** JSON-RPC 2.0 §4.1, §5: a notification hears nothing, except that it was no request at all. */

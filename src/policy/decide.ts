@@ -1,5 +1,5 @@
 import type { Call, Principal } from '../call/call.ts'
-import type { Capability } from '../call/capability.ts'
+import type { Capability, Standing } from '../call/capability.ts'
 import type { Facet } from '../call/param.ts'
 import type { ConstraintName } from './constraint.ts'
 
@@ -96,9 +96,12 @@ export function decide(policy: Policy, call: Call): Decision {
   return { allowed: true, permit: new Permit(call, rules.join(' and ')) }
 }
 
-/** Whether any grant covers the capability there at all: what `commands` and event filters are made from. */
-export function mayEver(policy: Policy, by: Principal, player: string, capability: Capability): boolean {
-  if (by.kind === 'anonymous' || (by.players && !by.players.includes(player))) return false
+/** Whether any call that takes this could ever be allowed there: what `commands` and event filters are made from. */
+export function mayEver(policy: Policy, by: Principal, player: string, capability: Capability | Standing): boolean {
+  if (capability === 'anyone') return true
+  if (by.kind === 'anonymous') return false
+  if (capability === 'signed-in') return true
+  if (by.players && !by.players.includes(player)) return false
   return rolesOf(by).every((roles) => grantsFor(policy, roles).some((grant) => covers(grant, player, capability)))
 }
 
