@@ -19,12 +19,19 @@ export function createLog(level: string): Log {
   }
   if (process.stdout.isTTY) return pino(options, { write: (line) => void process.stdout.write(`${forPeople(line)}\n`) })
   const destination = pino.destination({ dest: 1, sync: false, minLength: 4096 })
-  destination.on('error', () => {})
-  const flush = setInterval(() => destination.flush(), 500)
-  flush.unref()
-  process.once('exit', () => {
+  let broken = false
+  destination.on('error', () => {
+    broken = true
+  })
+  destination.on('write', () => {
+    broken = false
+  })
+  setInterval(() => destination.flush(), 500).unref()
+  // First of all listeners: to flush what the disk does not take is to try forever, and pino itself would.
+  process.prependOnceListener('exit', () => {
     try {
-      destination.flushSync()
+      if (broken) destination.destroy()
+      else destination.flushSync()
     } catch {
       // Nobody reads any more.
     }
