@@ -19,6 +19,17 @@ export const clientDefaults = {
 }
 export type ClientLimits = Readonly<typeof clientDefaults>
 
+/** Why we end a connection: the close code (RFC 6455 §7.4.1) and a word. What breaks the protocol itself, ws answers. */
+const goodbyes = {
+  closing: [1001, 'the gateway is shutting down'],
+  binary: [1003, 'text only'],
+  unfinished: [1008, 'a message was left unfinished'],
+  slow: [1013, 'reading too slowly'],
+  flood: [1013, 'too many messages'],
+  over: [4401, 'the sign-in has ended'],
+} as const
+type Goodbye = keyof typeof goodbyes
+
 /** One open WebSocket: questions in, answers out in the order of the questions, events in between. */
 export interface Client {
   readonly ws: WebSocket
@@ -35,7 +46,7 @@ export interface Client {
   beat(): void
   /** Ends the connection of whoever leaves a message unfinished. */
   checkIncomplete(now: number): void
-  end(code: number, reason: string): void
+  end(why: Goodbye): void
 }
 
 export interface ClientDeps {
@@ -71,12 +82,13 @@ export function createClient({ ws, player, answer, limits, now, newId, overflowi
 
   const held = () => ws.bufferedAmount + unsent
 
-  function end(code: number, reason: string): void {
+  function end(why: Goodbye): void {
     if (ended) return
     ended = true
     inbox.length = 0
     slots.length = 0
     unsent = 0
+    const [code, reason] = goodbyes[why]
     ws.close(code, reason)
     ws.resume()
   }
@@ -85,7 +97,7 @@ export function createClient({ ws, player, answer, limits, now, newId, overflowi
   function hasRoom(bytes: number): boolean {
     const sum = held()
     if (sum === 0 || sum + bytes <= limits.held || bytes + overflowing() <= limits.overflow) return true
-    end(1013, 'reading too slowly')
+    end('slow')
     return false
   }
 
@@ -139,7 +151,7 @@ export function createClient({ ws, player, answer, limits, now, newId, overflowi
   function renew(): User | undefined {
     const user = ended ? undefined : deps.renew(client.by)
     if (user) client.by = user
-    else end(4401, 'the sign-in has ended')
+    else end('over')
     return user
   }
 
@@ -152,7 +164,7 @@ export function createClient({ ws, player, answer, limits, now, newId, overflowi
   function isFlood(): boolean {
     alive = true
     if (ended || takeFrame(now())) return ended
-    end(1013, 'too many messages')
+    end('flood')
     return true
   }
 
@@ -174,7 +186,7 @@ export function createClient({ ws, player, answer, limits, now, newId, overflowi
     checkIncomplete(at) {
       if (!isIncomplete(ws)) incomplete = undefined
       else if (incomplete?.after !== messages) incomplete = { after: messages, since: at }
-      else if (at - incomplete.since > limits.incompleteMs) end(1008, 'a message was left unfinished')
+      else if (at - incomplete.since > limits.incompleteMs) end('unfinished')
     },
     end,
   }
@@ -182,7 +194,7 @@ export function createClient({ ws, player, answer, limits, now, newId, overflowi
   ws.on('message', (data: Buffer, isBinary) => {
     messages++
     if (isFlood()) return
-    if (isBinary) return end(1003, 'text only')
+    if (isBinary) return end('binary')
     inbox.push(data)
     pump()
   })

@@ -16,7 +16,7 @@ import { createTally } from './bucket.ts'
 import { credentialOf, isAmbient } from './credential.ts'
 import { checkOrigin, type Hosts } from './hosts.ts'
 import { pageRoutes } from './page.ts'
-import { HttpFault, headersOf, problem, statusOf } from './problem.ts'
+import { HttpFault, headersOf, problem, rawProblem, statusOf } from './problem.ts'
 import type { Answer } from './rpc.ts'
 import { statusRoutes } from './status.ts'
 
@@ -299,15 +299,7 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket & { _http
   const isOfHttp = /^(HPE|ERR_HTTP)_/.test(error.code ?? '')
   if (!isOfHttp || !socket.writable || socket._httpMessage?.headersSent) return void socket.destroy()
   const fault = unreadable.get(error.code ?? '') ?? new Fault('malformed', 'not HTTP/1.1')
-  const document = problem(fault, randomUUID())
-  const body = JSON.stringify(document)
-  const head = [
-    `HTTP/1.1 ${document.status} ${document.title}`,
-    'Connection: close',
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+  socket.end(rawProblem(fault, randomUUID()), () => socket.destroy())
 }
 
 const unreadable: ReadonlyMap<string, Fault> = new Map([

@@ -57,3 +57,18 @@ export function headersOf(fault: Fault): Readonly<Record<string, string>> {
   const wait = String(fault.details.retryAfter ?? 1)
   return { 'retry-after': wait, 'ratelimit-remaining': '0', 'ratelimit-reset': wait }
 }
+
+/** The whole answer as it goes over the wire, for a connection that the framework does not hold. */
+export function rawProblem(fault: Fault, requestId: string, more: Readonly<Record<string, string>> = {}): string {
+  const status = statusOf(fault)
+  const body = JSON.stringify(problem(fault, requestId))
+  const head = {
+    connection: 'close',
+    'content-type': 'application/problem+json',
+    'content-length': `${Buffer.byteLength(body)}`,
+    ...more,
+    ...headersOf(fault),
+  }
+  const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`
+}

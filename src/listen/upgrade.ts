@@ -1,6 +1,6 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Fault } from '../call/fault.ts'
-import { HttpFault, headersOf, problem, statusOf } from './problem.ts'
+import { HttpFault, rawProblem, statusOf } from './problem.ts'
 
 export interface UpgradeTarget {
   /** The player's name; undefined at the root, where the default player is. */
@@ -41,16 +41,10 @@ export function targetOf(url: string | undefined): UpgradeTarget | undefined {
 /** Answers instead of upgrading, and closes whatever the peer does. */
 export function refuseUpgrade({ socket }: IncomingMessage, fault: Fault, requestId: string): void {
   const status = statusOf(fault)
-  const body = JSON.stringify(problem(fault, requestId))
   const head = {
-    connection: 'close',
-    'content-type': 'application/problem+json',
-    'content-length': `${Buffer.byteLength(body)}`,
     ...(status === 405 && { allow: 'GET' }),
     ...(status === 426 && { upgrade: 'websocket', 'sec-websocket-version': '13' }),
-    ...headersOf(fault),
   }
-  const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.setTimeout(2_000, () => socket.destroy())
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`, () => socket.destroy())
+  socket.end(rawProblem(fault, requestId, head), () => socket.destroy())
 }

@@ -191,7 +191,7 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
       for (const stop of stops) stop()
       for (const timer of timers) clearInterval(timer)
       const gone = [...clients].map(({ ws }) => new Promise((resolve) => ws.once('close', resolve)))
-      for (const client of clients) client.end(1001, 'the gateway is shutting down')
+      for (const client of clients) client.end('closing')
       await Promise.all(gone)
     },
   }
