@@ -34,32 +34,41 @@ export interface RpcDeps {
 }
 
 export const maxBatch = 50
+/** Characters of a batch's answers after which no more of it is asked: they are all in memory until the last is there. */
+const fullBatch = 4 * 1024 * 1024
 
 /** JSON-RPC 2.0 as both doors serve it. Knows no socket. */
 export function createAnswer(deps: RpcDeps): Answer {
   return async (bytes, caller) => {
     const message = parseMessage(bytes)
-    if (!Array.isArray(message)) return stringify(await answerOne(deps, message, caller))
-    if (message.length === 0) return stringify(rpcError(new Fault('malformed', 'an empty batch'), null, caller.id))
+    if (!Array.isArray(message)) return answerOne(deps, message, caller)
+    if (message.length === 0) return JSON.stringify(rpcError(new Fault('malformed', 'an empty batch'), null, caller.id))
     if (message.length > maxBatch) throw new Fault('too-large', `a batch holds at most ${maxBatch} requests`)
-    const answers: unknown[] = []
+    const answers: string[] = []
+    let size = 0
     for (const item of message) {
-      const answer = await answerOne(deps, item, caller)
-      if (answer !== undefined) answers.push(answer)
+      const answer = size < fullBatch ? await answerOne(deps, item, caller) : leftOut(deps, item, caller)
+      if (answer === undefined) continue
+      answers.push(answer)
+      size += answer.length
     }
-    return answers.length === 0 ? undefined : JSON.stringify(answers)
+    return answers.length === 0 ? undefined : `[${answers.join()}]`
   }
 }
 
 /** One request. It is admitted just before it is sent: a batch is like so many calls. */
-async function answerOne(deps: RpcDeps, message: unknown, caller: Caller): Promise<unknown> {
+async function answerOne(deps: RpcDeps, message: unknown, caller: Caller): Promise<string | undefined> {
   const id = idOf(message)
   try {
     const result = await perform(deps, message, caller)
-    return id === undefined ? undefined : { jsonrpc: '2.0', id, result: result ?? null }
+    return id === undefined ? undefined : JSON.stringify({ jsonrpc: '2.0', id, result: result ?? null })
   } catch (error) {
-    return errorAnswer(deps, error, id, caller.id)
+    return stringify(errorAnswer(deps, error, id, caller.id))
   }
+}
+
+function leftOut(deps: RpcDeps, message: unknown, { id }: Caller): string | undefined {
+  return stringify(errorAnswer(deps, new Fault('too-large', 'the answers before it fill the batch'), idOf(message), id))
 }
 
 async function perform({ gate, player, rpc, now }: RpcDeps, message: unknown, caller: Caller): Promise<unknown> {

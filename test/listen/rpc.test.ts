@@ -152,6 +152,18 @@ describe('a notification', () => {
 })
 
 describe('a batch', () => {
+  test('stops asking when its answers fill it: nobody may make the house hold fifty queues at once', async () => {
+    const { say, heard, audit } = open(ada, () => 'x'.repeat(1024 * 1024))
+    const answers = await say(Array.from({ length: 50 }, (_, id) => request('core.tracklist.get_tl_tracks', [], id)))
+    expect(heard).toHaveLength(4)
+    expect(audit).toHaveLength(4)
+    expect(answers.map(({ id }: { id: number }) => id)).toEqual(Array.from({ length: 50 }, (_, id) => id))
+    const refused = answers.slice(4)
+    expect(refused.every(({ error }: { error?: { data: { code: string } } }) => error?.data.code === 'too-large')).toBe(
+      true,
+    )
+  })
+
   test('J3: is judged item by item, in order: the refused one has its own error, the others go', async () => {
     const { say, heard } = open(kim)
     const answers = await say([
