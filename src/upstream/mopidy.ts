@@ -1,10 +1,10 @@
 import { WebSocket } from 'ws'
 import { Fault } from '../call/fault.ts'
-import { hidePaths } from '../call/path.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
 import { encode } from '../protocol/mopidy/encode.ts'
+import { type PlayerEvent, type Reply, readReply } from '../protocol/mopidy/reply.ts'
 import { createLane, type LaneEntry } from './lane.ts'
-import { type PlayerEvent, type RpcPlayer, UpstreamError } from './player.ts'
+import { type RpcPlayer, UpstreamError } from './player.ts'
 
 const defaults = {
   handshakeMs: 5_000,
@@ -42,9 +42,6 @@ interface Pending extends LaneEntry {
   resolve(result: unknown): void
   reject(error: Error): void
 }
-
-type Answer = { readonly result: unknown } | { readonly error: UpstreamError }
-type Message = { readonly event: PlayerEvent } | { readonly id: number; readonly answer: Answer }
 
 /**
  * One Mopidy behind one persistent WebSocket, used by everybody with ids of our own.
@@ -108,14 +105,15 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
     ws.on('message', (data: Buffer, isBinary) => {
       if (ws !== socket) return
       heardAt = now()
-      let message: Message
+      let reply: Reply
       try {
-        message = read(data, isBinary)
+        if (isBinary) throw new SyntaxError('a binary message')
+        reply = readReply(data.toString())
       } catch (error) {
         // Mopidy sends HTML and bare NaN in places, without an id: whose answer it was cannot be known for sure.
         return drop(ws, 'the player sent what is no answer', error)
       }
-      receive(message)
+      receive(reply)
     })
     ws.on('pong', () => {
       heardAt = now()
@@ -146,21 +144,20 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
     socket?.send(encode(id, pending.permit.call))
   }
 
-  function receive(message: Message): void {
-    if ('event' in message) {
-      for (const listener of listeners) listener(message.event)
+  function receive(reply: Reply): void {
+    if ('event' in reply) {
+      for (const listener of listeners) listener(reply.event)
       return
     }
-    const { id, answer } = message
-    const pending = inFlight.get(id)
+    const pending = inFlight.get(reply.id)
     if (pending === undefined) return
-    inFlight.delete(id)
+    inFlight.delete(reply.id)
     clearTimeout(pending.deadline)
-    if ('error' in answer) {
-      pending.reject(answer.error)
+    if ('error' in reply) {
+      pending.reject(new UpstreamError(reply.error))
     } else {
-      if (isVersion(pending.permit)) version = answer.result
-      pending.resolve(answer.result)
+      if (isVersion(pending.permit)) version = reply.result
+      pending.resolve(reply.result)
     }
     lane.leave(pending)
   }
@@ -243,39 +240,4 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
 /** Answered from memory: Mopidy starts a process for each. */
 function isVersion({ call }: Permit): boolean {
   return call.operation.name === 'core.get_version'
-}
-
-/** @throws SyntaxError when it is neither an event nor a JSON-RPC 2.0 answer to an id of ours */
-function read(data: Buffer, isBinary: boolean): Message {
-  if (isBinary) throw new SyntaxError('a binary message')
-  const message: unknown = JSON.parse(data.toString())
-  if (!isObject(message)) throw new SyntaxError('no object')
-  const { id, event, jsonrpc } = message
-  if (typeof event === 'string' && id === undefined) return { event: { ...message, event } }
-  const hasResult = Object.hasOwn(message, 'result')
-  if (jsonrpc !== '2.0' || typeof id !== 'number' || hasResult === Object.hasOwn(message, 'error')) {
-    throw new SyntaxError('neither an event nor an answer')
-  }
-  return { id, answer: hasResult ? { result: message.result } : { error: readError(message.error) } }
-}
-
-function readError(error: unknown): UpstreamError {
-  if (!isObject(error) || typeof error.code !== 'number' || typeof error.message !== 'string') {
-    throw new SyntaxError('an error has a code and a message')
-  }
-  return new UpstreamError(error.code, hidePaths(error.message), readData(error.data))
-}
-
-/** The type and the message, never the traceback. */
-function readData(data: unknown): UpstreamError['data'] {
-  if (typeof data === 'string') return { message: hidePaths(data) }
-  if (!isObject(data)) return undefined
-  return {
-    ...(typeof data.type === 'string' && { type: hidePaths(data.type) }),
-    ...(typeof data.message === 'string' && { message: hidePaths(data.message) }),
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,11 +1,10 @@
-import { connect, type Socket } from 'node:net'
 import type { Call } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
 import { encode } from '../protocol/mpd/decode.ts'
-import { createReply, type Reply } from '../protocol/mpd/reply.ts'
-import { createLane, type Lane, type LaneEntry } from './lane.ts'
+import { createLine, gone, greet, type Line } from './line.ts'
 import type { MpdConnection, MpdPlayer } from './player.ts'
+import { createTurns } from './turn.ts'
 
 const defaults = {
   /**
@@ -56,13 +55,13 @@ export function createMpd({ host, port, log, limits: given }: MpdOptions): MpdPl
   let offers: ReadonlySet<string> | undefined
 
   /** Mopidy listens with a backlog of one: of connects at the same time it loses some. */
-  const doorway = createTurns(1, 64, 8)
-  const costly = createTurns(limits.costly, limits.costlyWaiting, limits.costlyEach)
+  const takeDoorway = createTurns(1, 64, 8)
+  const takeCostly = createTurns(limits.costly, limits.costlyWaiting, limits.costlyEach)
 
   /** @throws Fault */
   async function dial(person: string): Promise<Line> {
     const until = performance.now() + limits.openMs
-    const leave = await takeTurn(doorway, person, limits.openMs, () => () => {})
+    const leave = await takeDoorway(person, limits.openMs)
     try {
       return await greeted(until)
     } finally {
@@ -140,7 +139,7 @@ export function createMpd({ host, port, log, limits: given }: MpdOptions): MpdPl
         const isCostly = permits.some(({ call }) => call.operation.bounds.costly === true)
         busy = true
         try {
-          const leave = isCostly ? await takeTurn(costly, person, limits.costlyMs, line.onEnd) : undefined
+          const leave = isCostly ? await takeCostly(person, limits.costlyMs, line.onEnd) : undefined
           const ms = isCostly || permits.length > 1 ? limits.costlyMs : limits.answerMs
           const items = framing === 'ok-list' ? { items: permits.length } : {}
           try {
@@ -198,53 +197,6 @@ export function createMpd({ host, port, log, limits: given }: MpdOptions): MpdPl
   }
 }
 
-interface Turn extends LaneEntry {
-  start(): void
-}
-
-function createTurns(running: number, waiting: number, waitingEach: number): Lane<Turn> {
-  const lane = createLane<Turn>({ running, costly: running, waiting, waitingEach, costlyEach: waitingEach }, (turn) =>
-    turn.start(),
-  )
-  lane.open()
-  return lane
-}
-
-/**
- * Waits for a turn, at most `ms` and not longer than what `onEnd` watches lives; resolves to the way to give it back.
- *
- * @throws Fault
- */
-function takeTurn(lane: Lane<Turn>, person: string, ms: number, onEnd: Line['onEnd']): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    const giveUp = (fault: Fault) => {
-      settle()
-      lane.withdraw(turn)
-      reject(fault)
-    }
-    const late = setTimeout(() => giveUp(new Fault('player-timeout', 'the player is busy')), ms)
-    const forget = onEnd(giveUp)
-    const settle = () => {
-      clearTimeout(late)
-      forget()
-    }
-    const turn: Turn = {
-      person,
-      costly: false,
-      changes: false,
-      start() {
-        settle()
-        resolve(() => lane.leave(turn))
-      },
-    }
-    if (lane.enter(turn)) return
-    settle()
-    reject(new Fault('limited', 'too many are waiting for the player', { retryAfter: 1 }))
-  })
-}
-
-const gone = () => new Fault('player-unreachable', 'the connection to the player broke', { retryAfter: 1 })
-
 function isIdle(call: Call | undefined): boolean {
   return call?.operation.name === 'idle'
 }
@@ -267,156 +219,4 @@ async function learn(line: Line, ms: number): Promise<ReadonlySet<string> | unde
     for (const [, name = ''] of answer.matchAll(/^command: ([a-z_]{1,40})$/gm)) names.add(name)
   }
   return names.size > 0 ? names : undefined
-}
-
-/** Connects and waits for the greeting. @throws Fault */
-function greet(host: string, port: number, ms: number): Promise<{ socket: Socket; version: string }> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true })
-    let heard = ''
-    const settle = () => {
-      clearTimeout(timer)
-      socket.removeAllListeners()
-      socket.on('error', () => {})
-    }
-    const fail = (fault: Fault) => {
-      settle()
-      socket.destroy()
-      reject(fault)
-    }
-    const timer = setTimeout(() => fail(new Fault('player-timeout', 'the player did not greet in time')), ms)
-    socket.on('error', (cause) => fail(new Fault('player-unreachable', 'the player cannot be reached', { cause })))
-    // Mopidy does this when all its connections are taken.
-    socket.on('close', () => fail(new Fault('player-unreachable', 'the player takes no more connections')))
-    socket.on('data', (chunk: Buffer) => {
-      heard += chunk.toString('latin1')
-      const version = /^OK MPD (\d{1,4}\.\d{1,4}\.\d{1,4})\n$/.exec(heard)?.[1]
-      if (version !== undefined) {
-        settle()
-        socket.pause()
-        resolve({ socket, version })
-      } else if (heard.includes('\n') || heard.length > 100) {
-        fail(new Fault('player-unreachable', 'what answers there is no MPD'))
-      }
-    })
-  })
-}
-
-/** A greeted connection that asks one thing at a time. What is said unasked, or is no legal answer, ends it. */
-interface Line {
-  /**
-   * Resolves when the whole answer was handed on, to the number of commands that were carried out. Without `ms` it
-   * waits forever.
-   *
-   * @throws Fault
-   */
-  ask(
-    text: string,
-    frame: { readonly items?: number; readonly ms?: number },
-    out: (bytes: Uint8Array) => void | Promise<void>,
-  ): Promise<number>
-  write(text: string): void
-  readonly alive: boolean
-  drop(fault: Fault): void
-  /** Calls back once when it has ended; returns the way to forget about it. */
-  onEnd(listener: (fault: Fault) => void): () => void
-}
-
-interface Question {
-  readonly reply: Reply
-  /** Starts the clock, or starts it anew. */
-  wind(): void
-  out(bytes: Uint8Array): void | Promise<void>
-  resolve(done: number): void
-  reject(fault: Fault): void
-  timer?: NodeJS.Timeout | undefined
-  last: Uint8Array
-}
-
-function createLine(socket: Socket, bytes: number, forget: () => void): Line {
-  const listeners = new Set<(fault: Fault) => void>()
-  let alive = !socket.destroyed
-  let question: Question | undefined
-
-  function drop(fault: Fault): void {
-    if (!alive) return
-    alive = false
-    socket.destroy()
-    clearTimeout(question?.timer)
-    question?.reject(fault)
-    question = undefined
-    forget()
-    for (const listener of listeners) listener(fault)
-  }
-
-  async function hear(chunk: Uint8Array): Promise<void> {
-    const asked = question
-    // An answer nobody waits for would be taken for the next one's.
-    if (asked === undefined) return drop(gone())
-    const { out, done } = asked.reply.push(chunk)
-    for (const piece of out) {
-      const held = asked.out(piece)
-      asked.last = piece
-      if (held === undefined) continue
-      clearTimeout(asked.timer)
-      socket.pause()
-      await held
-      if (!alive) return
-      asked.wind()
-      socket.resume()
-    }
-    if (!done) return
-    clearTimeout(asked.timer)
-    question = undefined
-    asked.resolve(doneOf(asked.last))
-  }
-
-  socket.on('data', (chunk: Buffer) => {
-    hear(chunk).catch((error) => drop(Fault.from(error)))
-  })
-  socket.on('error', () => drop(gone()))
-  socket.on('end', () => drop(gone()))
-  socket.on('close', () => drop(gone()))
-  socket.resume()
-
-  return {
-    ask: (text, { items, ms }, out) =>
-      new Promise((resolve, reject) => {
-        if (!alive) return reject(gone())
-        const reply = createReply({ bytes, ...(items !== undefined && { items }) })
-        const asked: Question = {
-          reply,
-          out,
-          resolve,
-          reject,
-          last: new Uint8Array(),
-          wind() {
-            if (ms === undefined) return
-            clearTimeout(asked.timer)
-            asked.timer = setTimeout(() => drop(new Fault('player-timeout', 'the player did not answer in time')), ms)
-          },
-        }
-        question = asked
-        asked.wind()
-        socket.write(text)
-      }),
-    write(text) {
-      if (alive) socket.write(text)
-    },
-    get alive() {
-      return alive
-    },
-    drop,
-    onEnd(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-  }
-}
-
-/** How many commands came before the one that failed; all of them when none did. */
-function doneOf(last: Uint8Array): number {
-  const line = Buffer.from(last.subarray(-4096)).toString('latin1')
-  const failed = /(?:^|\n)ACK \[\d{1,4}@(\d{1,4})\] [^\n]*\n$/.exec(line)?.[1]
-  return failed === undefined ? Number.POSITIVE_INFINITY : Number(failed)
 }

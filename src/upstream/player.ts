@@ -1,4 +1,5 @@
 import type { Permit } from '../policy/decide.ts'
+import type { PlayerEvent, ReplyError } from '../protocol/mopidy/reply.ts'
 
 /** A player that answers JSON-RPC. It takes permits, not calls, and that is the point. */
 export interface RpcPlayer {
@@ -15,9 +16,6 @@ export interface RpcPlayer {
   readonly up: boolean
   close(): Promise<void>
 }
-
-/** One event as the player sent it. One object goes to every listener, so nobody may change it. */
-export type PlayerEvent = Readonly<Record<string, unknown>> & { readonly event: string }
 
 /** A player that speaks MPD: a connection for each client, because that protocol keeps state in the connection. */
 export interface MpdPlayer {
@@ -57,11 +55,10 @@ export interface MpdConnection {
 /** What the player answered instead of a result, without traces of its inside: safe to show to the caller. */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError'
-  /** The player's own JSON-RPC error code. */
   readonly code: number
-  readonly data: { readonly type?: string; readonly message?: string } | undefined
+  readonly data: ReplyError['data']
 
-  constructor(code: number, message: string, data?: UpstreamError['data']) {
+  constructor({ code, message, data }: ReplyError) {
     super(message)
     this.code = code
     this.data = data

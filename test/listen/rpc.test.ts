@@ -84,7 +84,8 @@ describe('one request', () => {
   })
   test("the player's own error keeps its code and message", async () => {
     const { say } = open(ada, () => {
-      throw new UpstreamError(0, 'Application error', { type: 'ValidationError', message: 'wrong' })
+      const data = { type: 'ValidationError', message: 'wrong' }
+      throw new UpstreamError({ code: 0, message: 'Application error', data })
     })
     expect(await say(volume([7]))).toEqual({
       jsonrpc: '2.0',

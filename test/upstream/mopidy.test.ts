@@ -2,8 +2,9 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import type { Permit } from '../../src/policy/decide.ts'
+import type { PlayerEvent } from '../../src/protocol/mopidy/reply.ts'
 import { createMopidy, type MopidyLimits } from '../../src/upstream/mopidy.ts'
-import { type PlayerEvent, type RpcPlayer, UpstreamError } from '../../src/upstream/player.ts'
+import { type RpcPlayer, UpstreamError } from '../../src/upstream/player.ts'
 import { answer, type FakePlayer, permitFor, startFakePlayer } from './fake.ts'
 
 const ends: (() => Promise<void>)[] = []

@@ -82,3 +82,7 @@ function checkNumber(number: number): void {
   const changed = !Number.isFinite(number) || (Number.isInteger(number) && !Number.isSafeInteger(number))
   if (changed || Object.is(number, -0)) throw new Fault('malformed', 'a number is out of range')
 }
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
