@@ -9,7 +9,7 @@ import { createSecret, hashSecret, writeDeviceToken } from '../../src/identity/t
 import { openAccounts } from '../../src/store/accounts.ts'
 import { freePort, until } from '../real/tools.ts'
 import { ask, type Target } from './clients.ts'
-import { root } from './harness.ts'
+import { password, root } from './harness.ts'
 
 /** The gateway as people run it, in a process of its own, with an owner called `ada`. */
 export interface Process extends Target {
@@ -21,8 +21,6 @@ export interface Process extends Target {
   stdout(): string
   close(): Promise<void>
 }
-
-export const passwordOfAda = 'correct horse of ada'
 
 export async function openProcess(options: { descriptors?: number; stdout?: 'pipe' | number } = {}): Promise<Process> {
   const { descriptors, stdout = 'pipe' } = options
@@ -42,7 +40,7 @@ export async function openProcess(options: { descriptors?: number; stdout?: 'pip
   const account = accounts.create({
     name: 'ada',
     roles: ['owner'],
-    password: await createPasswords().hash(passwordOfAda),
+    password: await createPasswords().hash(password),
   })
   const limits = { account: account.id, label: 'test', role: null, players: null, expires: null }
   const token = writeDeviceToken(accounts.createToken(limits, hashSecret(secret)).id, secret)
