@@ -44,3 +44,8 @@ export class Fault extends Error {
     return error instanceof Fault ? error : new Fault('internal', 'internal error', { cause: error })
   }
 }
+
+/** What a thrown thing has to say, for logs and for operators. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

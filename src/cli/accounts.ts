@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util'
 import { Fault } from '../call/fault.ts'
 import { explain, suggest } from '../config/explain.ts'
 import { loadConfig } from '../config/load.ts'
-import { type Account, type Accounts, openAccounts } from '../store/accounts.ts'
+import { type Accounts, openAccounts } from '../store/accounts.ts'
+import type { Account } from '../store/record.ts'
 import type { Command, Io } from './io.ts'
 
 type Options = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { Fault } from '../call/fault.ts'
+import { messageOf } from '../call/fault.ts'
 import { run as can } from './can.ts'
 import { run as check } from './check.ts'
 import type { Command, Io } from './io.ts'
@@ -60,7 +60,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await command(args, io)
   } catch (error) {
-    io.err(`stagedoor: ${error instanceof Fault || error instanceof Error ? error.message : String(error)}`)
+    io.err(`stagedoor: ${messageOf(error)}`)
     return 1
   }
 }

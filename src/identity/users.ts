@@ -1,5 +1,6 @@
 import type { User } from '../call/call.ts'
-import type { Accounts, DeviceToken, Session } from '../store/accounts.ts'
+import type { Accounts } from '../store/accounts.ts'
+import type { DeviceToken, Session } from '../store/record.ts'
 
 /** Who somebody is as of now, by what vouches for them. Undefined when it does no longer. */
 export interface Users {

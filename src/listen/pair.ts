@@ -14,7 +14,7 @@ import {
 import { isIP } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createSecureContext } from 'node:tls'
-import { Fault } from '../call/fault.ts'
+import { Fault, messageOf } from '../call/fault.ts'
 import { createAuthority, createKey, createServer, day, type Pair } from './certificate.ts'
 
 /** A certificate with its key, as read. */
@@ -248,8 +248,4 @@ function missing(path: string): Fault {
 
 function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

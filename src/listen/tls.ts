@@ -1,7 +1,8 @@
 import { constants, randomBytes, X509Certificate } from 'node:crypto'
 import type { SecureContextOptions, Server, TlsOptions } from 'node:tls'
+import { messageOf } from '../call/fault.ts'
 import { day, type Pair } from './certificate.ts'
-import { filesOf, given, type Held, isFresh, issued, messageOf, stampOf } from './pair.ts'
+import { filesOf, given, type Held, isFresh, issued, stampOf } from './pair.ts'
 
 /** Certificates of our own making in a directory, or somebody else's in two files. */
 export type TlsSource = { readonly dir: string } | { readonly cert: string; readonly key: string }

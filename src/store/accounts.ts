@@ -1,47 +1,24 @@
 import { generateKeyPairSync, randomBytes, type webcrypto } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite'
 import { Fault } from '../call/fault.ts'
-import { describe, openDatabase, transaction } from './database.ts'
-
-export interface Account {
-  readonly id: string
-  readonly name: string
-  readonly roles: readonly string[]
-  readonly disabled: boolean
-  readonly created: number
-}
-
-/** A sign-in and every refresh token that came of it. All times are Unix ms. */
-export interface Session {
-  readonly id: string
-  readonly account: string
-  readonly created: number
-  /** When it was last refreshed, to the hour when its cookie was used. */
-  readonly used: number
-  readonly ends: number
-  readonly from: string
-}
-
-export interface DeviceToken {
-  readonly id: string
-  readonly account: string
-  readonly label: string
-  /** The ceiling: calls need this role's permission as well as the account's. */
-  readonly role: string | null
-  /** The players it is for; null for all of them. */
-  readonly players: readonly string[] | null
-  readonly created: number
-  readonly expires: number | null
-  /** When it was last shown, to the minute. */
-  readonly used: number | null
-}
-
-export interface SigningKey {
-  readonly kid: string
-  readonly jwk: webcrypto.JsonWebKey
-}
+import { openDatabase, toFault, transaction } from './database.ts'
+import { fold, isName } from './name.ts'
+import {
+  type Account,
+  absolute,
+  type DeviceToken,
+  idle,
+  migrations,
+  type NewAccount,
+  type Row,
+  readSnapshot,
+  type Session,
+  type SigningKey,
+  type Snapshot,
+  toSession,
+} from './record.ts'
 
 /**
  * Accounts and what vouches for them: sessions, device tokens, keys.
@@ -57,7 +34,7 @@ export interface Accounts {
   byName(name: string): Account | undefined
   /** The password hash, from disk. */
   passwordOf(account: string): string | undefined
-  create(account: { name: string; roles: readonly string[]; password: string }): Account
+  create(account: NewAccount): Account
   setRoles(account: string, roles: readonly string[]): void
   /** Ends the account's sessions as well. */
   setPassword(account: string, password: string): void
@@ -99,7 +76,7 @@ export interface Accounts {
   offerSetup(hash: Buffer, expires: number): void
   mayBeSetUp(hash: Buffer): boolean
   /** Uses the setup token up. @throws Fault `bad-credentials` when it is not good, or there is an account already */
-  setUp(hash: Buffer, account: { name: string; roles: readonly string[]; password: string }): Account
+  setUp(hash: Buffer, account: NewAccount): Account
 
   /** Something changed, here or in another process. */
   onChange(listener: () => void): () => void
@@ -109,55 +86,12 @@ export interface Accounts {
 /** The role that the house cannot be without. */
 export const ownerRole = 'owner'
 
-const day = 86_400_000
-const idle = 30 * day
-const absolute = 90 * day
 /** Per account. The oldest session gives way; a token more is refused. */
 const maxSessions = 50
 const maxTokens = 100
 const maxKnown = 20
 /** Per session: what is kept to recognise a stolen refresh token. At one refresh in ten minutes this is a fortnight. */
 const maxSpent = 2000
-
-const migrations = [
-  `
-  CREATE TABLE account (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, roles TEXT NOT NULL,
-    disabled INTEGER NOT NULL DEFAULT 0, password TEXT NOT NULL, created INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE session (
-    id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES account ON DELETE CASCADE, refresh BLOB NOT NULL UNIQUE,
-    created INTEGER NOT NULL, used INTEGER NOT NULL, address TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX session_account ON session (account);
-  CREATE TABLE spent (
-    id INTEGER PRIMARY KEY, refresh BLOB NOT NULL UNIQUE, session TEXT NOT NULL REFERENCES session ON DELETE CASCADE
-  ) STRICT;
-  CREATE INDEX spent_session ON spent (session);
-  CREATE TABLE known (
-    account TEXT NOT NULL REFERENCES account ON DELETE CASCADE, source TEXT NOT NULL, used INTEGER NOT NULL,
-    PRIMARY KEY (account, source)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE token (
-    id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES account ON DELETE CASCADE, secret BLOB NOT NULL,
-    label TEXT NOT NULL, role TEXT, players TEXT, created INTEGER NOT NULL, expires INTEGER, used INTEGER
-  ) STRICT;
-  CREATE INDEX token_account ON token (account);
-  CREATE TABLE signing_key (kid TEXT PRIMARY KEY, jwk TEXT NOT NULL, created INTEGER NOT NULL) STRICT;
-  CREATE TABLE setup (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) STRICT;
-  `,
-]
-
-/** What memory holds: a copy of one moment, replaced as a whole. */
-interface Snapshot {
-  readonly accounts: ReadonlyMap<string, Account>
-  readonly names: ReadonlyMap<string, Account>
-  readonly sessions: ReadonlyMap<string, Session>
-  readonly refreshes: ReadonlyMap<string, Session>
-  readonly tokens: ReadonlyMap<string, DeviceToken>
-  readonly secrets: ReadonlyMap<string, Buffer>
-  readonly known: ReadonlyMap<string, ReadonlySet<string>>
-}
 
 /**
  * Opens `accounts.sqlite` in `dir`. Several processes may: each sees the others' changes within `pollMs`.
@@ -185,14 +119,25 @@ export function openAccounts(options: {
   let broken: Fault | undefined
 
   const run = (sql: string, ...values: SQLInputValue[]) => Number(db.prepare(sql).run(...values).changes)
+  const first = (sql: string, ...values: SQLInputValue[]): Row | undefined => {
+    try {
+      return db.prepare(sql).get(...values)
+    } catch (error) {
+      throw toFault(file, error)
+    }
+  }
+  const count = (what: string, ...values: SQLInputValue[]) =>
+    Number(first(`SELECT count(*) AS n FROM ${what}`, ...values)?.n)
+  const owners = () =>
+    count('account WHERE disabled = 0 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = ?)', ownerRole)
 
   function load(): void {
     snapshot = undefined // what cannot be read again is not believed any longer
     try {
       version = dataVersion.get()?.data_version
-      snapshot = read(db)
+      snapshot = readSnapshot(db)
     } catch (error) {
-      throw describe(file, error)
+      throw toFault(file, error)
     }
   }
 
@@ -209,7 +154,7 @@ export function openAccounts(options: {
       writeTouched()
     } catch (error) {
       if (broken) return
-      broken = describe(file, error)
+      broken = toFault(file, error)
       onProblem(broken)
       tell()
     }
@@ -243,9 +188,9 @@ export function openAccounts(options: {
 
   function changeAccount<T>(id: string, work: () => T): T {
     return change(() => {
-      const before = owners(db)
+      const before = owners()
       const result = work()
-      if (before > 0 && owners(db) === 0) {
+      if (before > 0 && owners() === 0) {
         throw new Fault(
           'forbidden',
           `this is the last account with the role ${ownerRole}: give it to another one first`,
@@ -256,15 +201,7 @@ export function openAccounts(options: {
     })
   }
 
-  function insertAccount({
-    name,
-    roles,
-    password,
-  }: {
-    name: string
-    roles: readonly string[]
-    password: string
-  }): Account {
+  function insertAccount({ name, roles, password }: NewAccount): Account {
     if (!isName(name)) {
       throw new Fault(
         'bad-arguments',
@@ -279,12 +216,18 @@ export function openAccounts(options: {
     return account
   }
 
+  function createKey(): void {
+    if (count('signing_key') > 0) return // another process was quicker
+    const jwk = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }))
+    run('INSERT INTO signing_key VALUES (?, ?, ?)', createId(), jwk, now())
+  }
+
   function prune(): void {
     run('DELETE FROM session WHERE used <= ? OR created <= ?', now() - idle, now() - absolute)
   }
 
   function replaceRefresh(refresh: Buffer, next: Buffer): { outcome: 'rotated'; session: Session } | undefined {
-    const row = first(db, 'SELECT * FROM session WHERE refresh = ?', refresh)
+    const row = first('SELECT * FROM session WHERE refresh = ?', refresh)
     if (!row) return undefined
     const session = toSession({ ...row, used: now() })
     run('UPDATE session SET refresh = ?, used = ? WHERE id = ?', next, session.used, session.id)
@@ -300,7 +243,7 @@ export function openAccounts(options: {
 
   function endStolen(refresh: Buffer): { outcome: 'reused'; session: Session } | undefined {
     const sql = 'SELECT session.* FROM spent JOIN session ON session.id = spent.session WHERE spent.refresh = ?'
-    const row = first(db, sql, refresh)
+    const row = first(sql, refresh)
     if (!row) return undefined
     const session = toSession(row)
     run('DELETE FROM session WHERE id = ?', session.id)
@@ -326,17 +269,16 @@ export function openAccounts(options: {
   }
 
   try {
-    if (count(db, 'SELECT count(*) AS n FROM signing_key') === 0) transaction(db, () => createKey(db, now()))
+    if (count('signing_key') === 0) transaction(db, createKey)
     load()
   } catch (error) {
     db.close()
-    throw describe(file, error)
+    throw toFault(file, error)
   }
   const timer = pollMs > 0 ? setInterval(poll, pollMs).unref() : undefined
 
   const setupIsGood = (hash: Buffer) =>
-    count(db, 'SELECT count(*) AS n FROM setup WHERE hash = ? AND expires > ?', hash, now()) === 1 &&
-    count(db, 'SELECT count(*) AS n FROM account') === 0
+    count('setup WHERE hash = ? AND expires > ?', hash, now()) === 1 && count('account') === 0
 
   return {
     get ready() {
@@ -347,7 +289,7 @@ export function openAccounts(options: {
     byName: (name) => find(({ names }) => names.get(fold(name))),
     passwordOf(account) {
       current()
-      const found = first(db, 'SELECT password FROM account WHERE id = ?', account)?.password
+      const found = first('SELECT password FROM account WHERE id = ?', account)?.password
       return found === undefined ? undefined : String(found)
     },
     create: (account) => change(() => insertAccount(account)),
@@ -378,8 +320,8 @@ export function openAccounts(options: {
     sessionOf: (refresh) => current().refreshes.get(refresh.toString('hex')),
     startSession: ({ account, password, refresh, from, source }) =>
       change(() => {
-        const sql = 'SELECT count(*) AS n FROM account WHERE id = ? AND password = ? AND disabled = 0'
-        if (count(db, sql, account, password) === 0) throw new Fault('bad-credentials', 'the account has changed')
+        const unchanged = count('account WHERE id = ? AND password = ? AND disabled = 0', account, password)
+        if (unchanged === 0) throw new Fault('bad-credentials', 'the account has changed')
         prune()
         const at = now()
         const id = createId()
@@ -402,9 +344,8 @@ export function openAccounts(options: {
     rotate(refresh, next) {
       current()
       // A forged one must not cost a transaction.
-      const sql =
-        'SELECT (SELECT count(*) FROM session WHERE refresh = ?) + (SELECT count(*) FROM spent WHERE refresh = ?) AS n'
-      if (count(db, sql, refresh, refresh) === 0) return undefined
+      if (count('session WHERE refresh = ?', refresh) + count('spent WHERE refresh = ?', refresh) === 0)
+        return undefined
       return change(() => {
         prune()
         return replaceRefresh(refresh, next) ?? endStolen(refresh)
@@ -419,11 +360,11 @@ export function openAccounts(options: {
     secretOf: (id) => find(({ secrets }) => secrets.get(id)),
     createToken: (token, secret) =>
       change(() => {
-        if (count(db, 'SELECT count(*) AS n FROM token WHERE account = ?', token.account) >= maxTokens) {
+        if (count('token WHERE account = ?', token.account) >= maxTokens) {
           throw new Fault('forbidden', `an account has at most ${maxTokens} device tokens: revoke one first`)
         }
         const { account, label, role, expires } = token
-        if (count(db, 'SELECT count(*) AS n FROM account WHERE id = ? AND disabled = 0', account) === 0) {
+        if (count('account WHERE id = ? AND disabled = 0', account) === 0) {
           throw new Fault('forbidden', 'the account is disabled or gone')
         }
         const players = token.players && JSON.stringify(token.players)
@@ -448,8 +389,7 @@ export function openAccounts(options: {
         .map(({ kid, jwk }) => ({ kid: String(kid), jwk: JSON.parse(String(jwk)) as webcrypto.JsonWebKey })),
     offerSetup(hash, expires) {
       change(() => {
-        if (count(db, 'SELECT count(*) AS n FROM account') > 0)
-          throw new Fault('forbidden', 'there are accounts already')
+        if (count('account') > 0) throw new Fault('forbidden', 'there are accounts already')
         run('DELETE FROM setup')
         run('INSERT INTO setup VALUES (?, ?)', hash, expires)
       })
@@ -476,117 +416,12 @@ export function openAccounts(options: {
   }
 }
 
-/**
- * The form in which names are compared: two that look alike to a reader are one account.
- *
- * Upper case first, as full case folding would (ß = ss, final sigma = sigma).
- */
-export function fold(name: string): string {
-  return name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC')
-}
-
-/** No colon (HTTP Basic splits there), and nothing that a log or a terminal could take for something else. */
-function isName(name: string): boolean {
-  return (
-    name.isWellFormed() &&
-    /^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._@+'-]{0,63}$/u.test(name.normalize('NFKC')) &&
-    !/ $/.test(name)
-  )
-}
-
 /** Names a thing; nothing follows from knowing one. */
 function createId(): string {
   return randomBytes(8).toString('hex')
 }
 
-function createKey(db: DatabaseSync, at: number): void {
-  if (count(db, 'SELECT count(*) AS n FROM signing_key') > 0) return // another process was quicker
-  const jwk = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }))
-  db.prepare('INSERT INTO signing_key VALUES (?, ?, ?)').run(createId(), jwk, at)
-}
-
 function fileIdentity(file: string): string {
   const { dev, ino } = statSync(file)
   return JSON.stringify([dev, ino])
-}
-
-function count(db: DatabaseSync, sql: string, ...values: SQLInputValue[]): number {
-  return Number(first(db, sql, ...values)?.n)
-}
-
-function first(db: DatabaseSync, sql: string, ...values: SQLInputValue[]): Row | undefined {
-  try {
-    return db.prepare(sql).get(...values)
-  } catch (error) {
-    throw describe(db.location() ?? 'the accounts', error)
-  }
-}
-
-function owners(db: DatabaseSync): number {
-  const sql =
-    'SELECT count(*) AS n FROM account WHERE disabled = 0 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = ?)'
-  return count(db, sql, ownerRole)
-}
-
-type Row = Readonly<Record<string, SQLOutputValue>>
-
-function toSession({ id, account, created, used, address }: Row): Session {
-  const ends = Math.min(Number(used) + idle, Number(created) + absolute)
-  return {
-    id: String(id),
-    account: String(account),
-    created: Number(created),
-    used: Number(used),
-    ends,
-    from: String(address),
-  }
-}
-
-function toAccount({ id, name, roles, disabled, created }: Row): Account {
-  return {
-    id: String(id),
-    name: String(name),
-    roles: JSON.parse(String(roles)),
-    disabled: disabled !== 0,
-    created: Number(created),
-  }
-}
-
-function toToken({ id, account, label, role, players, created, expires, used }: Row): DeviceToken {
-  return {
-    id: String(id),
-    account: String(account),
-    label: String(label),
-    role: role == null ? null : String(role),
-    players: players == null ? null : JSON.parse(String(players)),
-    created: Number(created),
-    expires: expires == null ? null : Number(expires),
-    used: used == null ? null : Number(used),
-  }
-}
-
-function read(db: DatabaseSync): Snapshot {
-  db.exec('BEGIN')
-  try {
-    const all = (table: string) => db.prepare(`SELECT * FROM ${table} ORDER BY rowid`).all()
-    const accounts = new Map(all('account').map((row) => [String(row.id), toAccount(row)]))
-    const sessions = all('session').map((row) => ({ session: toSession(row), refresh: row.refresh as Uint8Array }))
-    const tokens = all('token')
-    const known = new Map<string, Set<string>>()
-    for (const { account, source } of db.prepare('SELECT account, source FROM known').all()) {
-      const sources = known.get(String(account)) ?? new Set()
-      known.set(String(account), sources.add(String(source)))
-    }
-    return {
-      accounts,
-      names: new Map([...accounts.values()].map((account) => [fold(account.name), account])),
-      sessions: new Map(sessions.map(({ session }) => [session.id, session])),
-      refreshes: new Map(sessions.map(({ session, refresh }) => [Buffer.from(refresh).toString('hex'), session])),
-      tokens: new Map(tokens.map((row) => [String(row.id), toToken(row)])),
-      secrets: new Map(tokens.map((row) => [String(row.id), Buffer.from(row.secret as Uint8Array)])),
-      known,
-    }
-  } finally {
-    db.exec('ROLLBACK')
-  }
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { SQLInputValue } from 'node:sqlite'
 import type { Fault } from '../call/fault.ts'
 import type { AuditRecord, AuditSink } from '../gate/audit.ts'
-import { describe, openDatabase, transaction } from './database.ts'
+import { openDatabase, toFault, transaction } from './database.ts'
 
 /** A sign-in, or what else happened to somebody's credentials. */
 export interface SignInRecord {
@@ -117,7 +117,7 @@ export function openAudit(options: {
       troubled = false
       return true
     } catch (error) {
-      if (!troubled) onProblem({ fault: describe(file, error), dropped })
+      if (!troubled) onProblem({ fault: toFault(file, error), dropped })
       troubled = true
       return false
     }

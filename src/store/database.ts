@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { Fault } from '../call/fault.ts'
+import { Fault, messageOf } from '../call/fault.ts'
 
 export interface DatabaseOptions {
   readonly file: string
@@ -33,7 +33,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseSync {
     return db
   } catch (error) {
     db?.close()
-    throw describe(file, error)
+    throw toFault(file, error)
   }
 }
 
@@ -50,15 +50,15 @@ export function transaction<T>(db: DatabaseSync, work: () => T): T {
     } catch {
       // The first error is the one to tell.
     }
-    throw describe(db.location() ?? 'the database', error)
+    throw toFault(db.location() ?? 'the database', error)
   }
 }
 
 /** What went wrong with a database, in words for its operator. Faults pass unchanged. */
-export function describe(file: string, error: unknown): Fault {
+export function toFault(file: string, error: unknown): Fault {
   if (error instanceof Fault) return error
   const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
-  const why = (code !== undefined && troubles.get(code)) || (error instanceof Error ? error.message : String(error))
+  const why = (code !== undefined && troubles.get(code)) || messageOf(error)
   return new Fault('internal', `${file}: ${why}`, { cause: error })
 }
 

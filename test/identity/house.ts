@@ -7,7 +7,8 @@ import { Fault, type FaultCode } from '../../src/call/fault.ts'
 import { createIdentity, type IdentityEvent } from '../../src/identity/identity.ts'
 import { createPasswords, type Derive } from '../../src/identity/password.ts'
 import { createSecret, hashSecret, writeDeviceToken } from '../../src/identity/tokens.ts'
-import { type Account, type Accounts, openAccounts } from '../../src/store/accounts.ts'
+import { type Accounts, openAccounts } from '../../src/store/accounts.ts'
+import type { Account } from '../../src/store/record.ts'
 
 /** A directory of the test's own. */
 export function createDir(): string {

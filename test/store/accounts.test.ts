@@ -18,7 +18,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Fault } from '../../src/call/fault.ts'
 import { hashSecret } from '../../src/identity/tokens.ts'
-import { fold, openAccounts } from '../../src/store/accounts.ts'
+import { openAccounts } from '../../src/store/accounts.ts'
+import { fold } from '../../src/store/name.ts'
 import { codeOf, createDir, createHouse, faultOf } from '../identity/house.ts'
 
 const open = (dir: string, more: Partial<Parameters<typeof openAccounts>[0]> = {}) => {
