@@ -4,8 +4,8 @@ import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import { type Denial, decide, mayEver, type Permit, type Policy } from '../policy/decide.ts'
 import { type Budget, budgetsFor } from '../policy/rate.ts'
-import { type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
-import type { Limiter } from './limiter.ts'
+import { type AuditRecord, type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
+import { createLimiter, type Limiter } from './limiter.ts'
 
 export interface Gate {
   /** Every call, of every protocol, passes here and nowhere else. @throws Fault */
@@ -35,22 +35,37 @@ export class Refusal extends Error {
   }
 }
 
+/**
+ * Refusals of one person that are written down. Nothing else bounds those: who is refused a thousand times a second
+ * would push the records of everybody else out of the queue and, in an hour, out of the database.
+ */
+const written: Budget = { counts: '*', rate: { count: 600, ms: 60_000, rule: 'refusals' } }
+/** And beyond them one a minute, whose reason says that there were more. */
+const reminder: Budget = { counts: '*', rate: { count: 1, ms: 60_000, rule: 'refusals' } }
+
 /** Policy is asked for anew on each call, so a reload reaches connections already open. */
 export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: AuditSink }): Gate {
   const { limiter, audit } = deps
+  const flood = createLimiter()
+
+  /** Records what was not sent. */
+  function note(call: Call, record: AuditRecord): void {
+    if (!flood.take(call, [written])) audit.write(record)
+    else if (!flood.take(call, [reminder])) audit.write({ ...record, reason: 'flood' })
+  }
 
   /** Decides and counts, and records only a refusal: whether an admitted call goes is its list's to say. */
   function pass(call: Call): { permit: Permit; budgets: readonly Budget[] } {
     const policy = deps.policy()
     const decision = decide(policy, call)
     if (!decision.allowed) {
-      audit.write(denied(call, decision.denial))
+      note(call, denied(call, decision.denial))
       throw refusal(call, decision.denial)
     }
     const budgets = budgetsFor(policy, call.by, call.capability)
     const empty = limiter.take(call, budgets)
     if (empty) {
-      audit.write(limited(call, empty.budget))
+      note(call, limited(call, empty.budget))
       throw new Fault('limited', `too many calls: ${describeBudget(empty.budget)}`, {
         retryAfter: Math.ceil(empty.wait / 1000),
         rule: empty.budget.rate.rule,
@@ -75,7 +90,7 @@ export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: Au
         } catch (error) {
           for (const { permit, budgets } of passed) {
             limiter.giveBack(permit.call, budgets)
-            audit.write(dropped(permit))
+            note(permit.call, dropped(permit))
           }
           throw new Refusal(Fault.from(error), index)
         }

@@ -171,3 +171,32 @@ test('what is announced is what may ever be', () => {
   expect(gate.capabilitiesOf(nobody, 'home')).toEqual([])
   expect(gate.may(ben, 'home', 'queue.clear')).toBe(false)
 })
+
+describe('somebody who is refused without end', () => {
+  test('cannot push the records of others out: after 600 one a minute says that there were more', () => {
+    const { gate, call, records } = setup()
+    for (let i = 0; i < 5000; i++) fault(() => gate.admit(call(rows.clear)))
+    expect(records).toHaveLength(601)
+    expect(records.slice(0, 600).every(({ reason }) => reason === 'not-granted')).toBe(true)
+    expect(records.at(-1)?.reason).toBe('flood')
+  })
+
+  test('a list that is refused after hundreds of commands costs no more, however often it comes', () => {
+    const { gate, call, records } = setup()
+    const list = [...Array.from({ length: 300 }, () => call(rows.status)), call(rows.clear)]
+    for (let i = 0; i < 10; i++) expect(() => gate.admitAll(list)).toThrow(Refusal)
+    expect(records).toHaveLength(601)
+  })
+
+  test('is still recorded with all that he is allowed, and so is everybody else', () => {
+    const { gate, call, records } = setup()
+    for (let i = 0; i < 5000; i++) fault(() => gate.admit(call(rows.clear)))
+    records.length = 0
+    gate.admit(call(rows.status))
+    fault(() => gate.admit(call(rows.clear, {}, { ...ben, id: 'u2' })))
+    expect(records.map(({ account, outcome }) => [account, outcome])).toEqual([
+      ['u1', 'allowed'],
+      ['u2', 'denied'],
+    ])
+  })
+})
