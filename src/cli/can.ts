@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createCall, type Request, type User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
-import { explain, suggest } from '../config/explain.ts'
-import { loadConfig } from '../config/load.ts'
+import { suggest } from '../config/explain.ts'
 import { createGate } from '../gate/gate.ts'
 import { createLimiter } from '../gate/limiter.ts'
 import { compile } from '../policy/policy.ts'
@@ -12,8 +11,9 @@ import { parseMessage } from '../protocol/jsonrpc/message.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { decode as decodeMpd } from '../protocol/mpd/decode.ts'
 import { tokenize } from '../protocol/mpd/token.ts'
-import { Misuse, parse, single, withAccounts } from './accounts.ts'
-import type { Io } from './io.ts'
+import { withAccounts } from './accounts.ts'
+import { type Io, Misuse, parse, single } from './command.ts'
+import { configOf } from './config.ts'
 
 const usage = `
   stagedoor can WHO mpd 'COMMAND' [--player P] [--at TIME] [--json]
@@ -27,9 +27,7 @@ export const run = single(usage, async (args, io) => {
   const options = { player: { type: 'string' }, at: { type: 'string' }, json: { type: 'boolean' } } as const
   const { values, words } = parse(args, options, { min: 3, max: 4 })
   const [who = '', door = '', command = '', params] = words
-  const loaded = loadConfig(io.config, io.env)
-  const { config } = loaded
-  if (!config) throw new Fault('bad-arguments', loaded.problems.map(explain).join('\n'))
+  const { config, where } = configOf(io)
   const { players, roles } = config
   const at = values.at === undefined ? io.now() : Date.parse(values.at)
   if (Number.isNaN(at)) throw new Misuse('no such time: write it as 2030-01-31T21:00')
@@ -50,7 +48,7 @@ export const run = single(usage, async (args, io) => {
     answer.reason = error.message
     answer.rule = error.details.rule ?? ''
   }
-  answer.where = loaded.where(answer.rule) ?? ''
+  answer.where = where(answer.rule) ?? ''
   io.out(values.json ? JSON.stringify(answer, null, 2) : write(answer))
   return answer.allowed ? 0 : 1
 })

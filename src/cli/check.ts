@@ -1,6 +1,6 @@
 import { explain } from '../config/explain.ts'
 import { loadConfig } from '../config/load.ts'
-import { parse, single } from './accounts.ts'
+import { parse, single } from './command.ts'
 
 /** Every problem of the configuration at once. */
 export const run = single('\n  stagedoor check [--json]', (args, io) => {

@@ -1,14 +1,12 @@
 import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
-import { Fault } from '../call/fault.ts'
 import type { Facet } from '../call/param.ts'
-import { explain } from '../config/explain.ts'
-import { loadConfig } from '../config/load.ts'
 import type { Condition, Grant, Policy } from '../policy/decide.ts'
 import { compile } from '../policy/policy.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { mpd } from '../protocol/mpd/catalog.ts'
-import { parse, print, single } from './accounts.ts'
+import { parse, print, single } from './command.ts'
+import { configOf } from './config.ts'
 
 export interface Verdict {
   readonly verdict: 'allowed' | 'constrained' | 'denied'
@@ -19,8 +17,7 @@ export interface Verdict {
 /** Every role × every capability. */
 export const run = single('\n  stagedoor matrix [--json]', (args, io) => {
   const { values } = parse(args, { json: { type: 'boolean' } }, { min: 0, max: 0 })
-  const { config, problems } = loadConfig(io.config, io.env)
-  if (!config) throw new Fault('bad-arguments', problems.map(explain).join('\n'))
+  const { config } = configOf(io)
   const policy = compile(config.roles)
   const players = [...config.players.keys()]
   const names = Object.keys(capabilities).filter(isCapability)

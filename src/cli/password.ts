@@ -1,5 +1,5 @@
 import { Fault } from '../call/fault.ts'
-import type { Io } from './io.ts'
+import type { Io } from './command.ts'
 
 /** A new password: from standard input, or asked for twice on the terminal without showing it. */
 export async function readPassword(io: Io, fromStdin: boolean | undefined): Promise<string> {

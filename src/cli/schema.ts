@@ -1,5 +1,5 @@
 import { ConfigFile } from '../config/schema.ts'
-import { parse, single } from './accounts.ts'
+import { parse, single } from './command.ts'
 
 /** The configuration's JSON Schema, as config/stagedoor.schema.json has it. */
 export const run = single('\n  stagedoor schema', (args, io) => {

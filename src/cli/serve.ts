@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { startDemo } from '../demo/player.ts'
 import { type Gateway, startGateway } from '../gateway.ts'
-import { parse, single } from './accounts.ts'
+import { parse, single } from './command.ts'
 import { createLog } from './log.ts'
 
 const usage = `

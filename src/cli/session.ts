@@ -1,5 +1,6 @@
 import { Fault } from '../call/fault.ts'
-import { accountOf, choose, Misuse, parse, print, withAccounts } from './accounts.ts'
+import { accountOf, withAccounts } from './accounts.ts'
+import { choose, Misuse, parse, print } from './command.ts'
 
 const usage = `
   stagedoor session list [--json]

@@ -1,6 +1,8 @@
 import { Fault } from '../call/fault.ts'
 import { createSecret, hashSecret, writeDeviceToken } from '../identity/tokens.ts'
-import { accountOf, checkNames, choose, Misuse, parse, print, withAccounts } from './accounts.ts'
+import { accountOf, withAccounts } from './accounts.ts'
+import { choose, Misuse, parse, print } from './command.ts'
+import { checkNames } from './config.ts'
 
 const usage = `
   stagedoor token create NAME --label L [--role R] [--player P…] [--expires 90d]

@@ -1,6 +1,8 @@
 import { createPasswords } from '../identity/password.ts'
-import { accountOf, checkNames, choose, Misuse, parse, print, withAccounts } from './accounts.ts'
-import type { Io } from './io.ts'
+import type { Accounts } from '../store/accounts.ts'
+import { accountOf, withAccounts } from './accounts.ts'
+import { choose, type Io, Misuse, parse, print } from './command.ts'
+import { checkNames } from './config.ts'
 import { readPassword } from './password.ts'
 
 const usage = `
@@ -83,10 +85,6 @@ async function hashOf(io: Io, fromStdin: boolean | undefined): Promise<string> {
   return createPasswords().hash(await readPassword(io, fromStdin))
 }
 
-function change(
-  io: Io,
-  name: string,
-  work: (accounts: Parameters<typeof accountOf>[0], id: string) => void,
-): Promise<void> {
+function change(io: Io, name: string, work: (accounts: Accounts, id: string) => void): Promise<void> {
   return withAccounts(io, (accounts) => work(accounts, accountOf(accounts, name).id))
 }

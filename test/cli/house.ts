@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Command } from '../../src/cli/io.ts'
+import type { Command } from '../../src/cli/command.ts'
 import { createDir } from '../identity/house.ts'
 
 const config = `
