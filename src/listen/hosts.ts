@@ -47,8 +47,10 @@ export function createHosts(names: readonly string[]): Hosts {
 
   return {
     isOwnHost,
-    check({ rawHeaders, headers: { host = '' } }) {
+    check({ rawHeaders, headers: { host = '', 'transfer-encoding': coding = 'chunked' } }) {
       checkRepeated(rawHeaders)
+      // RFC 9112 §6.1: Node also takes `,chunked`, which others read as a body of another length.
+      if (coding.toLowerCase() !== 'chunked') throw new HttpFault(400, 'malformed', 'no such Transfer-Encoding')
       if (hostName(host) === undefined) throw new HttpFault(400, 'malformed', 'no Host, or not a host name')
       if (!isOwnHost(host)) {
         throw new HttpFault(421, 'malformed', 'not a name of this gateway: see listen.https.names')

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
@@ -131,6 +132,8 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
   })
   const limitUnknown = app.rateLimit()
   app.addHook('onRequest', async (request, reply) => {
+    // RFC 9112 §9.3.2: what was pipelined waits for its turn, which never comes when the answer before ends the connection.
+    if (reply.raw.socket === null) await once(reply.raw, 'socket')
     reply.headers(securityHeaders).header('x-request-id', request.id)
     if (!request.headers.host?.toLowerCase().startsWith('localhost')) {
       reply.header('strict-transport-security', 'max-age=31536000') // localhost is shared with whatever else runs there

@@ -108,6 +108,10 @@ attack('HTTP', [
       // Nobody inherits the sign-in of the request before.
       const mine = lines(['GET /auth/me HTTP/1.1', 'Host: 127.0.0.1', `Authorization: Bearer ${house.kid.token}`])
       expect(statuses(await exchange(house, mine + stranger))).toEqual([200, 401])
+      // Nor is anything done behind a refusal, even for somebody who may.
+      expect(statuses(await exchange(house, stranger + harmful(house)))).toEqual([401])
+      const wrong = mine.replace('/auth/me', '/nowhere')
+      expect(statuses(await exchange(house, wrong + harmful(house)))).toEqual([404])
       // What is behind a refused upgrade, or behind a body that is too large, is no request.
       const upgrade = lines(['GET /mopidy/ws HTTP/1.1', 'Host: 127.0.0.1', 'Connection: Upgrade', 'Upgrade: websocket'])
       expect(statuses(await exchange(house, upgrade + harmful(house)))).toEqual([426])

@@ -250,6 +250,7 @@ attack('JSON-RPC', [
   {
     id: 'J11',
     attack: 'addresses that make the player look where only it can',
+    disturbs: true,
     async run(house) {
       const addresses = [
         'http://169.254.169.254/latest/meta-data/',
