@@ -4,11 +4,11 @@ export interface BucketRate {
   readonly ms: number
 }
 
-/** A token bucket, kept as one timestamp; true when one could be taken. */
-export function createBucket({ count, ms }: BucketRate): (now: number) => boolean {
+/** A token bucket, kept as one timestamp; true when so many could be taken, which is one when left out. */
+export function createBucket({ count, ms }: BucketRate): (now: number, many?: number) => boolean {
   let due = 0
-  return (now) => {
-    const next = Math.max(due, now) + ms / count
+  return (now, many = 1) => {
+    const next = Math.max(due, now) + (many * ms) / count
     if (next - now > ms) return false
     due = next
     return true
@@ -16,9 +16,12 @@ export function createBucket({ count, ms }: BucketRate): (now: number) => boolea
 }
 
 /** A bucket for each key. Keys at rest are forgotten; when there are too many others, a new one finds no room. */
-export function createBuckets(rate: BucketRate, capacity = 10_000): (key: string, now: number) => boolean {
-  const buckets = new Map<string, { take(now: number): boolean; usedAt: number }>()
-  return (key, now) => {
+export function createBuckets(
+  rate: BucketRate,
+  capacity = 10_000,
+): (key: string, now: number, many?: number) => boolean {
+  const buckets = new Map<string, { take(now: number, many?: number): boolean; usedAt: number }>()
+  return (key, now, many) => {
     let bucket = buckets.get(key)
     if (bucket === undefined) {
       if (buckets.size >= capacity) {
@@ -29,7 +32,7 @@ export function createBuckets(rate: BucketRate, capacity = 10_000): (key: string
       buckets.set(key, bucket)
     }
     bucket.usedAt = now
-    return bucket.take(now)
+    return bucket.take(now, many)
   }
 }
 

@@ -2,7 +2,6 @@ import type { WebSocket } from 'ws'
 import type { User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import { rpcError } from '../protocol/jsonrpc/error.ts'
-import { createBucket } from './bucket.ts'
 import type { Answer } from './rpc.ts'
 
 export const clientDefaults = {
@@ -13,8 +12,6 @@ export const clientDefaults = {
   /** Bytes of one client that wait for it, and what all clients together may have beyond that. */
   held: 1024 * 1024,
   overflow: 8 * 1024 * 1024,
-  /** Messages, pings and pongs. */
-  frames: { count: 1_000, ms: 1_000 },
   incompleteMs: 30_000,
 }
 export type ClientLimits = Readonly<typeof clientDefaults>
@@ -55,11 +52,12 @@ export interface ClientDeps {
   readonly player: string
   readonly answer: Answer
   readonly limits: ClientLimits
-  now(): number
   newId(): string
   renew(user: User): User | undefined
   /** Bytes that all clients together hold beyond what each may. */
   overflowing(): number
+  /** Whether the account may send one more message, ping or pong now, over all its connections. */
+  takeFrame(): boolean
 }
 
 /** An answer on its way; text once it is there, empty for none. */
@@ -67,10 +65,18 @@ interface Slot {
   text?: string
 }
 
-export function createClient({ ws, player, answer, limits, now, newId, overflowing, ...deps }: ClientDeps): Client {
+export function createClient({
+  ws,
+  player,
+  answer,
+  limits,
+  newId,
+  takeFrame,
+  overflowing,
+  ...deps
+}: ClientDeps): Client {
   const inbox: Buffer[] = []
   const slots: Slot[] = []
-  const takeFrame = createBucket(limits.frames)
   let busy = 0
   let batches = 0
   /** Bytes of answers that wait for an earlier one. */
@@ -163,7 +169,7 @@ export function createClient({ ws, player, answer, limits, now, newId, overflowi
 
   function isFlood(): boolean {
     alive = true
-    if (ended || takeFrame(now())) return ended
+    if (ended || takeFrame()) return ended
     end('flood')
     return true
   }

@@ -3,10 +3,11 @@ import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import { decode, type Id, idOf } from '../protocol/jsonrpc/decode.ts'
 import { rpcError } from '../protocol/jsonrpc/error.ts'
-import { parseMessage } from '../protocol/jsonrpc/message.ts'
+import { messageLimits, parseMessage } from '../protocol/jsonrpc/message.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { describe } from '../protocol/mopidy/describe.ts'
 import { type RpcPlayer, UpstreamError } from '../upstream/player.ts'
+import { createBuckets } from './bucket.ts'
 
 /** Who sent a message. `by` is asked before each call of it, so that a revocation reaches the middle of a batch. */
 export interface Caller {
@@ -37,20 +38,30 @@ export const maxBatch = 50
 /** Characters of a batch's answers after which no more of it is asked: they are all in memory until the last is there. */
 const fullBatch = 4 * 1024 * 1024
 
+/** Pieces of 256 bytes that one person may send, over both doors: reading them is work, whatever they hold. */
+const pieces = { count: 8_192, ms: 8_000 }
+
 /** JSON-RPC 2.0 as both doors serve it. Knows no socket. */
 export function createAnswer(deps: RpcDeps): Answer {
+  const takePieces = createBuckets(pieces)
   return async (bytes, caller) => {
+    const size = Math.floor(bytes.length / 256)
+    if (size > 0 && bytes.length <= messageLimits.bytes) {
+      const by = caller.by()
+      const mayGo = takePieces(by.kind === 'user' ? by.id : by.from, deps.now(), size)
+      if (!mayGo) throw new Fault('limited', 'too many long messages', { retryAfter: 1 })
+    }
     const message = parseMessage(bytes)
     if (!Array.isArray(message)) return answerOne(deps, message, caller)
     if (message.length === 0) return JSON.stringify(rpcError(new Fault('malformed', 'an empty batch'), null, caller.id))
     if (message.length > maxBatch) throw new Fault('too-large', `a batch holds at most ${maxBatch} requests`)
     const answers: string[] = []
-    let size = 0
+    let length = 0
     for (const item of message) {
-      const answer = size < fullBatch ? await answerOne(deps, item, caller) : leftOut(deps, item, caller)
+      const answer = length < fullBatch ? await answerOne(deps, item, caller) : leftOut(deps, item, caller)
       if (answer === undefined) continue
       answers.push(answer)
-      size += answer.length
+      length += answer.length
     }
     return answers.length === 0 ? undefined : `[${answers.join()}]`
   }

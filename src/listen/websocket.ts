@@ -21,6 +21,8 @@ import { checkUpgrade, refuseUpgrade, targetOf } from './upgrade.ts'
 const defaults = {
   ...clientDefaults,
   perAccount: 16,
+  /** Messages, pings and pongs of one account. */
+  frames: { count: 1_000, ms: 1_000 },
   perAddress: 64,
   /** Upgrades under way, before anybody knows whose they are. */
   unidentified: 128,
@@ -74,6 +76,7 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
   const accounts = createTally()
   const addresses = createTally()
   const takeUpgrade = createBuckets(limits.upgrades)
+  const takeFrameOf = createBuckets(limits.frames)
   let unidentified = 0
   let closing = false
 
@@ -134,7 +137,8 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
   function open(ws: WebSocket, by: User, player: string, answer: Answer): void {
     const { newId } = deps
     const renew = (user: User) => identity.renew(user)
-    const client = createClient({ ws, by, player, answer, limits, now, newId, renew, overflowing })
+    const takeFrame = () => takeFrameOf(by.id, now())
+    const client = createClient({ ws, by, player, answer, limits, newId, renew, takeFrame, overflowing })
     clients.add(client)
     accounts.add(by.id)
     ws.on('close', () => {

@@ -152,6 +152,17 @@ describe('a notification', () => {
   })
 })
 
+describe('a person', () => {
+  test('may send long messages for two megabytes at once, whatever is in them, and short ones still go', async () => {
+    const { say, heard } = open(kim)
+    const long = JSON.stringify(Array.from({ length: 50 }, () => request('core.playback.next'))).padEnd(200_000)
+    for (let i = 0; i < 10; i++) await say(long)
+    await expect(say(long)).rejects.toThrow('too many long messages')
+    expect(await say(request('core.playback.get_state'))).toMatchObject({ result: {} })
+    expect(heard).toHaveLength(1)
+  })
+})
+
 describe('a batch', () => {
   test('stops asking when its answers fill it: nobody may make the house hold fifty queues at once', async () => {
     const { say, heard, audit } = open(ada, () => 'x'.repeat(1024 * 1024))

@@ -626,6 +626,13 @@ test.each<[string, (ws: WebSocket) => void]>([
   expect([1013, 1006]).toContain(await peer.closed)
 })
 
+test('W8 · a flood over many connections is one flood', async () => {
+  const { open } = await setUp({ frames: { count: 100, ms: 60_000 } })
+  const peers = await Promise.all(Array.from({ length: 4 }, () => open('owner')))
+  for (const { ws } of peers) for (let i = 0; i < 30; i++) ws.send('{}')
+  expect([1013, 1006]).toContain(await Promise.race(peers.map(({ closed }) => closed)))
+})
+
 test('trap g · W9 · a client that never reads is not kept in memory, and the others go on', async () => {
   const limits = { held: 1024 * 1024, overflow: 4 * 1024 * 1024 }
   const { open, fake, door } = await setUp(limits)
