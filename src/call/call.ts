@@ -24,6 +24,11 @@ export type Principal =
       readonly from: string
     }
 
+/** Whose budget, turn and place something takes: the account, or the address of somebody unknown. */
+export function personOf(by: Principal): string {
+  return by.kind === 'user' ? by.id : by.from
+}
+
 export type User = Extract<Principal, { kind: 'user' }>
 
 /** Where a call came in. */

@@ -1,4 +1,4 @@
-import type { Call } from '../call/call.ts'
+import { type Call, personOf } from '../call/call.ts'
 import type { Budget } from '../policy/rate.ts'
 
 export interface Limiter {
@@ -54,5 +54,5 @@ function nextDue(due: ReadonlyMap<string, number>, call: Call, budget: Budget): 
 }
 
 function keyOf({ by }: Call, { counts, rate }: Budget): string {
-  return JSON.stringify([by.kind === 'user' ? by.id : by.from, counts, rate.count, rate.ms])
+  return JSON.stringify([personOf(by), counts, rate.count, rate.ms])
 }

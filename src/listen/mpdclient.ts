@@ -295,10 +295,7 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
     const wanted = named && named.length > 0 ? named : [...subsystems.keys()]
     try {
       const permit = gate.admit(createCall(origin(), { operation, args: { subsystems: visible(wanted) } }))
-      let leave = () => {}
-      const left = new Promise<void>((resolve) => {
-        leave = resolve
-      })
+      const { promise: left, resolve: leave } = Promise.withResolvers<void>()
       const resting: Idle = {
         permit,
         wanted,

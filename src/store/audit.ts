@@ -37,10 +37,11 @@ const migrations = [
 ]
 const tables = ['decision', 'sign_in'] as const
 
-type Entry = readonly [sql: string, values: readonly SQLInputValue[]]
+const insertDecision = `INSERT INTO decision VALUES (NULL, :at, :request, :account, :name, :session, :from, :door, :player,
+  :operation, :capability, :touches, :outcome, :rule, :reason)`
+const insertSignIn = 'INSERT INTO sign_in VALUES (NULL, :at, :kind, :account, :from, :outcome)'
 
-const insertDecision = 'INSERT INTO decision VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
-const insertSignIn = 'INSERT INTO sign_in VALUES (NULL, ?, ?, ?, ?, ?)'
+type Entry = readonly [sql: string, values: Readonly<Record<string, SQLInputValue>>]
 
 /** How many rows are written or deleted before others get their turn: a few milliseconds of work. */
 const slice = 250
@@ -109,7 +110,7 @@ export function openAudit(options: {
     try {
       if (batch.length > 0) {
         transaction(db, () => {
-          for (const [sql, values] of batch) db.prepare(sql).run(...values)
+          for (const [sql, values] of batch) db.prepare(sql).run(values)
         })
       }
       waiting.splice(0, batch.length)
@@ -150,30 +151,11 @@ export function openAudit(options: {
   return {
     write(record) {
       tee?.(record)
-      const { at, request, account, name, session, from, door, player, operation, capability, outcome, rule, reason } =
-        record
-      const touches = JSON.stringify(record.touches)
-      const row = [
-        at,
-        request,
-        account,
-        name,
-        session,
-        from,
-        door,
-        player,
-        operation,
-        capability,
-        touches,
-        outcome,
-        rule,
-        reason,
-      ]
-      queue([insertDecision, row])
+      queue([insertDecision, { ...record, touches: JSON.stringify(record.touches) }])
     },
     writeSignIn(record) {
       tee?.(record)
-      queue([insertSignIn, [record.at, record.kind, record.account, record.from, record.outcome]])
+      queue([insertSignIn, { ...record }])
     },
     get dropped() {
       return dropped

@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws'
+import { personOf } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
 import { encode } from '../protocol/mopidy/encode.ts'
@@ -193,7 +194,7 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
       return new Promise((resolve, reject) => {
         const pending: Pending = {
           permit,
-          person: by.kind === 'user' ? by.id : by.from,
+          person: personOf(by),
           costly,
           changes: !capability.endsWith('.read'),
           deadline: setTimeout(expire, costly ? limits.costlyMs : limits.callMs),

@@ -1,5 +1,6 @@
 import { Fault } from '../../call/fault.ts'
 import { hidePaths } from '../../call/path.ts'
+import { join } from './token.ts'
 
 /** What an answer may be. */
 export interface ReplyLimits {
@@ -134,11 +135,4 @@ function startsWith(line: Uint8Array, text: string): boolean {
 
 function is(line: Uint8Array, text: string): boolean {
   return line.length === text.length && startsWith(line, text)
-}
-
-function join(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(first.length + second.length)
-  joined.set(first)
-  joined.set(second, first.length)
-  return joined
 }

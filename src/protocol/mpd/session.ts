@@ -1,6 +1,6 @@
 import { Fault } from '../../call/fault.ts'
 import { commandOf, decode, type MpdRequest } from './decode.ts'
-import { longestLine, tokenize } from './token.ts'
+import { join, longestLine, tokenize } from './token.ts'
 
 /** What the client did, to be acted upon before the next one is asked for. */
 export type Step =
@@ -159,15 +159,7 @@ export function createSession({ mayList = () => true }: SessionOptions = {}): Se
 
   return {
     push(chunk) {
-      if (state === 'over') return
-      if (pending.length === 0) {
-        pending = chunk.slice()
-        return
-      }
-      const joined = new Uint8Array(pending.length + chunk.length)
-      joined.set(pending)
-      joined.set(chunk, pending.length)
-      pending = joined
+      if (state !== 'over') pending = join(pending, chunk)
     },
     next() {
       while (state !== 'over' && state !== 'leaving' && pending.length > 0) {
