@@ -12,7 +12,7 @@ import { createHttp, type HttpLimits } from './listen/http.ts'
 import { createMpdDoor, type MpdDoorLimits } from './listen/mpd.ts'
 import { createAnswer } from './listen/rpc.ts'
 import { createTls } from './listen/tls.ts'
-import { trust } from './listen/trust.ts'
+import { trustRoutes } from './listen/trust.ts'
 import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { compile } from './policy/policy.ts'
 import { openAccounts } from './store/accounts.ts'
@@ -138,7 +138,7 @@ export async function startGateway(deps: {
       }),
       (part) => part.close(),
     )
-    trust(http, tls)
+    trustRoutes(http, tls)
     closing(
       attachWebsocket(http.server, {
         gate,

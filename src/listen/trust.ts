@@ -12,7 +12,7 @@ const headers = {
 }
 
 /** `/trust`: the authority's certificate for phones and computers, without identity. Where there is none of ours, 404. */
-export function trust(app: FastifyInstance, deps: { caPem(): string | undefined }): void {
+export function trustRoutes(app: FastifyInstance, deps: { caPem(): string | undefined }): void {
   function route(path: string, answer: (certificate: X509Certificate, reply: FastifyReply) => FastifyReply): void {
     app.get(path, (_request, reply) => {
       const pem = deps.caPem()

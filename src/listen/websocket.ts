@@ -11,12 +11,12 @@ import { eventCapability } from '../protocol/mopidy/events.ts'
 import type { PlayerEvent } from '../protocol/mopidy/reply.ts'
 import type { RpcPlayer } from '../upstream/player.ts'
 import { createBuckets, createTally } from './bucket.ts'
-import { type Client, clientDefaults, createClient } from './client.ts'
 import { credentialOf } from './credential.ts'
 import type { Hosts } from './hosts.ts'
 import { HttpFault } from './problem.ts'
 import type { Answer } from './rpc.ts'
 import { checkUpgrade, refuseUpgrade, targetOf } from './upgrade.ts'
+import { type Client, clientDefaults, createClient } from './wsclient.ts'
 
 const defaults = {
   ...clientDefaults,

@@ -2,14 +2,14 @@ import { createHash, X509Certificate } from 'node:crypto'
 import Fastify from 'fastify'
 import { expect, it } from 'vitest'
 import { createAuthority, createKey } from '../../src/listen/certificate.ts'
-import { trust } from '../../src/listen/trust.ts'
+import { trustRoutes } from '../../src/listen/trust.ts'
 
 const pem = await createAuthority(createKey(), Date.UTC(2026, 0, 1))
 const certificate = new X509Certificate(pem)
 
 function app(caPem: () => string | undefined) {
   const fastify = Fastify()
-  trust(fastify, { caPem })
+  trustRoutes(fastify, { caPem })
   return fastify
 }
 
