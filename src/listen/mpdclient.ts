@@ -48,6 +48,9 @@ export interface MpdClient {
 
 type Permit = ReturnType<Gate['admit']>
 
+/** Commands of one connection between two looks at all the others. */
+const inOneGo = 32
+
 interface Idle {
   readonly permit: Permit
   readonly wanted: readonly string[]
@@ -128,12 +131,18 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
   async function pump(): Promise<void> {
     if (busy) return
     busy = true
+    let done = 0
     try {
       while (state === 'open') {
         const step = session.next()
         if (step === undefined) break
         await perform(step)
         heardAt = now()
+        done += step.kind === 'list' ? step.requests.length : 1
+        // Who sends thousands at once takes turns with everybody else.
+        if (done < inOneGo) continue
+        done = 0
+        await new Promise((turn) => setImmediate(turn))
       }
     } catch {
       destroy() // A defect of ours: better gone than out of step.

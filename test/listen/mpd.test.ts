@@ -787,6 +787,19 @@ describe('slow readers', () => {
     await fake.until(() => fake.open === 0)
   })
 
+  test('who sends thousands of commands at once takes turns with everybody else', async () => {
+    const flood = await client('kid')
+    let turns = 0
+    const count = () => {
+      turns++
+      if (flood.rest.length < 3000 * 3) setImmediate(count)
+    }
+    flood.send('ping\n'.repeat(3000))
+    setImmediate(count)
+    await flood.hears('OK\n'.repeat(3000))
+    expect(turns).toBeGreaterThan(50)
+  })
+
   test('what is pipelined waits outside while a command is on its way', async () => {
     const owner = await client('owner-1')
     const waiting: Socket[] = []
