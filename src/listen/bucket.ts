@@ -1,38 +1,30 @@
 /** `count` at once, and then as many in each `ms` milliseconds. */
-export interface BucketRate {
+interface BucketRate {
   readonly count: number
   readonly ms: number
 }
 
-/** A token bucket, kept as one timestamp; true when so many could be taken, which is one when left out. */
-export function createBucket({ count, ms }: BucketRate): (now: number, many?: number) => boolean {
-  let due = 0
-  return (now, many = 1) => {
-    const next = Math.max(due, now) + (many * ms) / count
-    if (next - now > ms) return false
-    due = next
-    return true
-  }
-}
-
-/** A bucket for each key. Keys at rest are forgotten; when there are too many others, a new one finds no room. */
+/**
+ * A token bucket for each key, kept as one timestamp; true when so many could be taken, which is one when left out.
+ *
+ * Keys at rest are forgotten; when there are too many others, a new one finds no room.
+ */
 export function createBuckets(
-  rate: BucketRate,
+  { count, ms }: BucketRate,
   capacity = 10_000,
 ): (key: string, now: number, many?: number) => boolean {
-  const buckets = new Map<string, { take(now: number, many?: number): boolean; usedAt: number }>()
-  return (key, now, many) => {
-    let bucket = buckets.get(key)
-    if (bucket === undefined) {
-      if (buckets.size >= capacity) {
-        for (const [other, { usedAt }] of buckets) if (usedAt + rate.ms <= now) buckets.delete(other)
-        if (buckets.size >= capacity) return false
-      }
-      bucket = { take: createBucket(rate), usedAt: now }
-      buckets.set(key, bucket)
+  const dues = new Map<string, number>()
+  return (key, now, many = 1) => {
+    if (dues.size >= capacity && !dues.has(key)) {
+      for (const [other, due] of dues) if (due <= now) dues.delete(other)
+      if (dues.size >= capacity) return false
     }
-    bucket.usedAt = now
-    return bucket.take(now, many)
+    // Never emptier than empty, or nobody could come in after the clock was set back.
+    const due = Math.min(Math.max(dues.get(key) ?? 0, now), now + ms)
+    const next = due + (many * ms) / count
+    const taken = next - now <= ms
+    dues.set(key, taken ? next : due)
+    return taken
   }
 }
 
