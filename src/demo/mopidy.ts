@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import {
   type Door,
   keep,
   library,
+  openDoor,
   type Player,
   type Playlist,
   playlistUri,
@@ -219,7 +219,7 @@ function bind(name: string, { params }: Method, given: unknown): Arguments {
 }
 
 /** Mopidy's HTTP and WebSocket doors, with the manners of Mopidy 3.4. */
-export function createMopidyDoor(stage: Stage, host: string, port: number): Promise<Door> {
+export function createMopidyDoor(stage: Stage, port: number): Promise<Door> {
   const { player, faults, received } = stage
 
   function answerOne(message: unknown): unknown {
@@ -338,17 +338,8 @@ export function createMopidyDoor(stage: Stage, host: string, port: number): Prom
     const unlisten = stage.listen((event) => socket.send(JSON.stringify(event)))
     socket.on('close', unlisten)
   })
-  return new Promise((resolve, reject) => {
-    server.once('error', reject).listen(port, host, () =>
-      resolve({
-        port: (server.address() as AddressInfo).port,
-        close: () =>
-          new Promise((done) => {
-            for (const socket of sockets.clients) socket.terminate()
-            server.close(() => done())
-            server.closeAllConnections()
-          }),
-      }),
-    )
+  return openDoor(server, port, () => {
+    for (const socket of sockets.clients) socket.terminate()
+    server.closeAllConnections()
   })
 }

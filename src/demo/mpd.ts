@@ -1,8 +1,9 @@
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import {
   type Door,
   keep,
   library,
+  openDoor,
   type Player,
   playlistUri,
   Refused,
@@ -91,9 +92,7 @@ const at = (player: Player, text: string | undefined) =>
 const withId = (player: Player, text: string | undefined) =>
   player.queue.find((entry) => entry.tlid === integer(text)) ?? fail(50, 'No such song')
 
-const query = (run: Row['run'], min = 0, max = min): Row => ({ min, max, run })
-/** One whose run gives nothing to tell. */
-const quietly = (min: number, run: Row['run'], max = min): Row => ({ min, max, run })
+const row = (min: number, run: Row['run'], max = min): Row => ({ min, max, run })
 
 const playlist = (player: Player, name = '') => player.playlists.get(playlistUri(name)) ?? fail(50, 'No such playlist')
 const tracksOf = (player: Player, name?: string) =>
@@ -168,11 +167,11 @@ function status(player: Player): string {
 /** Hardly a picture, but larger than one piece, with everything inside that could be mistaken for the end of an answer. */
 const cover = Buffer.alloc(12_288, 'BM\nOK\nACK [5@0] {} demo\n\0')
 
-const picture: Row = query((player, [uri, offset]) => {
+const picture: Row = row(2, (player, [uri, offset]) => {
   tracksAt(player, uri)
   const piece = cover.subarray(integer(offset), integer(offset) + 8192)
   return Buffer.concat([Buffer.from(`size: ${cover.length}\nbinary: ${piece.length}\n`), piece, Buffer.from('\n')])
-}, 2)
+})
 
 function tagtypes(_: Player, [verb, ...given]: readonly string[], connection: Connection): string {
   const known = given.flatMap((name) => tagNamed(name) ?? [])
@@ -188,7 +187,7 @@ function tagtypes(_: Player, [verb, ...given]: readonly string[], connection: Co
 
 const uris = (tracks: readonly Track[]) => tracks.map((track) => track.uri)
 const flag = (name: 'consume' | 'random' | 'repeat' | 'single') =>
-  quietly(1, (p, [value]) => p.setOption(name, isOn(value)))
+  row(1, (p, [value]) => p.setOption(name, isOn(value)))
 const save = (p: Player, name: string, tracks: readonly { uri: string }[]) =>
   p.savePlaylist(playlistUri(name), name, tracks)
 const position = (p: Player, entry: TlTrack, [, seconds]: readonly string[]) => {
@@ -201,85 +200,85 @@ const unbuilt = 'channels crossfade listmounts prio prioid readmessages replay_g
 
 // biome-ignore format: a table is read row by row
 const commands: ReadonlyMap<string, Row> = new Map<string, Row>([
-  ['add', quietly(1, (p, [uri]) => p.add(uris(tracksAt(p, uri))))],
-  ['addid', query((p, [uri, to]) => lines({ Id: p.add(uris(tracksAt(p, uri)), to === undefined ? to : integer(to))[0]?.tlid }), 1, 2)],
+  ['add', row(1, (p, [uri]) => p.add(uris(tracksAt(p, uri))))],
+  ['addid', row(1, (p, [uri, to]) => lines({ Id: p.add(uris(tracksAt(p, uri)), to === undefined ? to : integer(to))[0]?.tlid }), 2)],
   ['albumart', picture],
   ['readpicture', picture],
-  ['clear', quietly(0, (p) => p.remove(p.queue))],
-  ['commands', query(() => each('command', [...commands.keys()].sort()))],
+  ['clear', row(0, (p) => p.remove(p.queue))],
+  ['commands', row(0, () => each('command', [...commands.keys()].sort()))],
   ['consume', flag('consume')],
-  ['count', query((_, args) => {
+  ['count', row(2, (_, args) => {
     const found = matching(args, true)
     return lines({ songs: found.length, playtime: Math.floor(found.reduce((sum, track) => sum + track.length, 0) / 1000) })
-  }, 2, 20)],
-  ['currentsong', query((p, _, c) => (p.current ? entries(p, [p.current], c) : ''))],
-  ['decoders', query(() => '')],
-  ['delete', quietly(1, (p, [range]) => p.remove(part(p, range)))],
-  ['deleteid', quietly(1, (p, [id]) => p.remove([withId(p, id)]))],
-  ['disableoutput', quietly(1, (p) => p.setMute(false))],
-  ['enableoutput', quietly(1, (p) => p.setMute(true))], // Mopidy's one output is "Mute"
-  ['toggleoutput', quietly(1, (p) => p.setMute(!p.mute))],
-  ['find', query((_, args, c) => songs(matching(args, true), c), 1, 20)],
-  ['findadd', quietly(2, (p, args) => p.add(uris(matching(args, true))), 20)],
-  ['list', query((_, [name = '', ...args]) => {
+  }, 20)],
+  ['currentsong', row(0, (p, _, c) => (p.current ? entries(p, [p.current], c) : ''))],
+  ['decoders', row(0, () => '')],
+  ['delete', row(1, (p, [range]) => p.remove(part(p, range)))],
+  ['deleteid', row(1, (p, [id]) => p.remove([withId(p, id)]))],
+  ['disableoutput', row(1, (p) => p.setMute(false))],
+  ['enableoutput', row(1, (p) => p.setMute(true))], // Mopidy's one output is "Mute"
+  ['toggleoutput', row(1, (p) => p.setMute(!p.mute))],
+  ['find', row(1, (_, args, c) => songs(matching(args, true), c), 20)],
+  ['findadd', row(2, (p, args) => p.add(uris(matching(args, true))), 20)],
+  ['list', row(1, (_, [name = '', ...args]) => {
     const tag = tagNamed(name) ?? fail(2, 'incorrect arguments')
     return each(tag, new Set(matching(args, true).map((track) => tags.get(tag)?.(track))))
-  }, 1, 20)],
-  ['listplaylist', query((p, [name]) => each('file', uris(tracksOf(p, name))), 1)],
-  ['listplaylistinfo', query((p, [name], c) => songs(tracksOf(p, name), c), 1)],
-  ['listplaylists', query(listPlaylists)],
-  ['load', quietly(1, (p, [name]) => p.add(uris(tracksOf(p, name))), 3)],
-  ['lsinfo', query((p, [uri = ''], c) => list(p, uri, c), 0, 1)],
-  ['listall', query((p, [uri = ''], c) => list(p, uri, c), 0, 1)],
-  ['move', quietly(2, (p, [from, to]) => p.move(...range(from, p.queue.length), integer(to)))],
-  ['moveid', quietly(2, (p, [id, to]) => {
+  }, 20)],
+  ['listplaylist', row(1, (p, [name]) => each('file', uris(tracksOf(p, name))))],
+  ['listplaylistinfo', row(1, (p, [name], c) => songs(tracksOf(p, name), c))],
+  ['listplaylists', row(0, listPlaylists)],
+  ['load', row(1, (p, [name]) => p.add(uris(tracksOf(p, name))), 3)],
+  ['lsinfo', row(0, (p, [uri = ''], c) => list(p, uri, c), 1)],
+  ['listall', row(0, (p, [uri = ''], c) => list(p, uri, c), 1)],
+  ['move', row(2, (p, [from, to]) => p.move(...range(from, p.queue.length), integer(to)))],
+  ['moveid', row(2, (p, [id, to]) => {
     const from = p.queue.indexOf(withId(p, id))
     p.move(from, from + 1, integer(to))
   })],
-  ['next', quietly(0, (p) => p.next())],
-  ['notcommands', query(() => '')],
-  ['outputs', query((p) => lines({ outputid: 0, outputname: 'Mute (demo player)', outputenabled: Number(p.mute) }))],
-  ['pause', quietly(0, (p, [on]) => ((on === undefined ? p.state === 'playing' : isOn(on)) ? p.pause() : p.resume()), 1)],
-  ['ping', query(() => '')],
-  ['play', quietly(0, (p, [pos]) => p.play(pos === undefined || pos === '-1' ? undefined : at(p, pos).tlid), 1)],
-  ['playid', quietly(0, (p, [id]) => p.play(id === undefined || id === '-1' ? undefined : withId(p, id).tlid), 1)],
-  ['playlist', query((p) => p.queue.map((entry, i) => `${i}:file: ${entry.track.uri}\n`).join(''))],
-  ['playlistadd', quietly(2, (p, [name = '', uri]) => {
+  ['next', row(0, (p) => p.next())],
+  ['notcommands', row(0, () => '')],
+  ['outputs', row(0, (p) => lines({ outputid: 0, outputname: 'Mute (demo player)', outputenabled: Number(p.mute) }))],
+  ['pause', row(0, (p, [on]) => ((on === undefined ? p.state === 'playing' : isOn(on)) ? p.pause() : p.resume()), 1)],
+  ['ping', row(0, () => '')],
+  ['play', row(0, (p, [pos]) => p.play(pos === undefined || pos === '-1' ? undefined : at(p, pos).tlid), 1)],
+  ['playid', row(0, (p, [id]) => p.play(id === undefined || id === '-1' ? undefined : withId(p, id).tlid), 1)],
+  ['playlist', row(0, (p) => p.queue.map((entry, i) => `${i}:file: ${entry.track.uri}\n`).join(''))],
+  ['playlistadd', row(2, (p, [name = '', uri]) => {
     save(p, name, [...(p.playlists.get(playlistUri(name))?.tracks ?? []), ...tracksAt(p, uri)])
   })],
-  ['playlistclear', quietly(1, (p, [name = '']) => save(p, name, []))],
-  ['playlistdelete', quietly(2, (p, [name = '', pos]) => save(p, name, playlist(p, name).tracks.toSpliced(integer(pos), 1)))],
-  ['playlistid', query((p, [id], c) => entries(p, id === undefined ? p.queue : [withId(p, id)], c), 0, 1)],
-  ['playlistinfo', query((p, [range], c) => entries(p, part(p, range === '-1' ? undefined : range), c), 0, 1)],
-  ['plchanges', query((p, _, c) => entries(p, p.queue, c), 1, 2)],
-  ['previous', quietly(0, (p) => p.previous())],
+  ['playlistclear', row(1, (p, [name = '']) => save(p, name, []))],
+  ['playlistdelete', row(2, (p, [name = '', pos]) => save(p, name, playlist(p, name).tracks.toSpliced(integer(pos), 1)))],
+  ['playlistid', row(0, (p, [id], c) => entries(p, id === undefined ? p.queue : [withId(p, id)], c), 1)],
+  ['playlistinfo', row(0, (p, [range], c) => entries(p, part(p, range === '-1' ? undefined : range), c), 1)],
+  ['plchanges', row(1, (p, _, c) => entries(p, p.queue, c), 2)],
+  ['previous', row(0, (p) => p.previous())],
   ['random', flag('random')],
-  ['rename', quietly(2, (p, [from = '', to = '']) => {
+  ['rename', row(2, (p, [from = '', to = '']) => {
     save(p, to, playlist(p, from).tracks)
     p.deletePlaylist(playlistUri(from))
   })],
   ['repeat', flag('repeat')],
-  ['replay_gain_status', query(() => lines({ replay_gain_mode: 'off' }))],
-  ['rescan', query(() => lines({ updating_db: 0 }), 0, 1)],
-  ['rm', quietly(1, (p, [name = '']) => p.deletePlaylist(playlist(p, name).uri))],
-  ['save', quietly(1, (p, [name = '']) => save(p, name, p.queue.map((entry) => entry.track)))],
-  ['search', query((_, args, c) => songs(matching(args, false), c), 1, 20)],
-  ['searchadd', quietly(2, (p, args) => p.add(uris(matching(args, false))), 20)],
-  ['seek', quietly(2, (p, args) => position(p, at(p, args[0]), args))],
-  ['seekcur', quietly(1, (p, [time = '']) => p.seek((/^[+-]/.test(time) ? p.position() : 0) + Number(time) * 1000))],
-  ['seekid', quietly(2, (p, args) => position(p, withId(p, args[0]), args))],
-  ['setvol', quietly(1, (p, [level]) => p.setVolume(Math.min(100, Math.max(0, integer(level)))))],
-  ['shuffle', quietly(0, (p, [text]) => p.shuffle(...range(text, p.queue.length)), 1)],
+  ['replay_gain_status', row(0, () => lines({ replay_gain_mode: 'off' }))],
+  ['rescan', row(0, () => lines({ updating_db: 0 }), 1)],
+  ['rm', row(1, (p, [name = '']) => p.deletePlaylist(playlist(p, name).uri))],
+  ['save', row(1, (p, [name = '']) => save(p, name, p.queue.map((entry) => entry.track)))],
+  ['search', row(1, (_, args, c) => songs(matching(args, false), c), 20)],
+  ['searchadd', row(2, (p, args) => p.add(uris(matching(args, false))), 20)],
+  ['seek', row(2, (p, args) => position(p, at(p, args[0]), args))],
+  ['seekcur', row(1, (p, [time = '']) => p.seek((/^[+-]/.test(time) ? p.position() : 0) + Number(time) * 1000))],
+  ['seekid', row(2, (p, args) => position(p, withId(p, args[0]), args))],
+  ['setvol', row(1, (p, [level]) => p.setVolume(Math.min(100, Math.max(0, integer(level)))))],
+  ['shuffle', row(0, (p, [text]) => p.shuffle(...range(text, p.queue.length)), 1)],
   ['single', flag('single')],
-  ['stats', query(() => lines({ artists: 3, albums: names.length, songs: library.length, uptime: 0 }))],
-  ['status', query(status)],
-  ['stop', quietly(0, (p) => p.stop())],
-  ['swap', quietly(2, (p, [a, b]) => p.swap(at(p, a), at(p, b)))],
-  ['tagtypes', query(tagtypes, 0, 20)],
-  ['update', query(() => lines({ updating_db: 0 }), 0, 1)],
-  ['urlhandlers', query(() => each('handler', ['local:', 'm3u:']))],
-  ['volume', quietly(1, (p, [change]) => p.setVolume(Math.min(100, Math.max(0, p.volume + integer(change)))))],
-  ...unbuilt.split(' ').map((name): [string, Row] => [name, query(() => fail(0, 'Not implemented'), 0, 20)]),
+  ['stats', row(0, () => lines({ artists: 3, albums: names.length, songs: library.length, uptime: 0 }))],
+  ['status', row(0, status)],
+  ['stop', row(0, (p) => p.stop())],
+  ['swap', row(2, (p, [a, b]) => p.swap(at(p, a), at(p, b)))],
+  ['tagtypes', row(0, tagtypes, 20)],
+  ['update', row(0, () => lines({ updating_db: 0 }), 1)],
+  ['urlhandlers', row(0, () => each('handler', ['local:', 'm3u:']))],
+  ['volume', row(1, (p, [change]) => p.setVolume(Math.min(100, Math.max(0, p.volume + integer(change)))))],
+  ...unbuilt.split(' ').map((name): [string, Row] => [name, row(0, () => fail(0, 'Not implemented'), 20)]),
 ])
 
 const subsystems = new Map([
@@ -303,7 +302,7 @@ function words(line: string): string[] {
 }
 
 /** Mopidy-MPD's door: protocol 0.19, `TAG VALUE` searches, and pictures besides, which Mopidy-MPD lacks. */
-export function createMpdDoor(stage: Stage, host: string, port: number): Promise<Door> {
+export function createMpdDoor(stage: Stage, port: number): Promise<Door> {
   const { player, faults, received } = stage
   const sockets = new Set<Socket>()
 
@@ -419,17 +418,7 @@ export function createMpdDoor(stage: Stage, host: string, port: number): Promise
     if (!faults.hang || faults.only) socket.write(`${faults.greeting ?? 'OK MPD 0.19.0'}\n`)
   }
 
-  const server = createServer(serve)
-  return new Promise((resolve, reject) => {
-    server.once('error', reject).listen(port, host, () =>
-      resolve({
-        port: (server.address() as AddressInfo).port,
-        close: () =>
-          new Promise((done) => {
-            server.close(() => done())
-            for (const socket of sockets) socket.destroy()
-          }),
-      }),
-    )
+  return openDoor(createServer(serve), port, () => {
+    for (const socket of sockets) socket.destroy()
   })
 }

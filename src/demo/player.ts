@@ -17,9 +17,9 @@ export interface Demo {
  * sound. For those who have no Mopidy yet, and for tests, which can make it misbehave.
  */
 export async function startDemo(
-  given: { host?: '127.0.0.1'; httpPort?: number; mpdPort?: number; now?: () => number } = {},
+  given: { httpPort?: number; mpdPort?: number; now?: () => number } = {},
 ): Promise<Demo> {
-  const { host = '127.0.0.1', httpPort = 0, mpdPort = 0, now = Date.now } = given
+  const { httpPort = 0, mpdPort = 0, now = Date.now } = given
   const listeners = new Set<(event: PlayerEvent) => void>()
   const player = createPlayer({
     now,
@@ -38,15 +38,15 @@ export async function startDemo(
       return () => listeners.delete(listener)
     },
   }
-  const mopidy = await createMopidyDoor(stage, host, httpPort)
-  const mpd = await createMpdDoor(stage, host, mpdPort).catch(async (error: unknown) => {
+  const mopidy = await createMopidyDoor(stage, httpPort)
+  const mpd = await createMpdDoor(stage, mpdPort).catch(async (error: unknown) => {
     await mopidy.close()
     throw error
   })
   const ticker = setInterval(player.settle, 200).unref()
   return {
-    http: `http://${host}:${mopidy.port}`,
-    mpd: `${host}:${mpd.port}`,
+    http: `http://127.0.0.1:${mopidy.port}`,
+    mpd: `127.0.0.1:${mpd.port}`,
     state: player,
     faults,
     received,

@@ -1,3 +1,5 @@
+import type { AddressInfo, Server } from 'node:net'
+
 export interface Track {
   readonly __model__: 'Track'
   readonly uri: string
@@ -78,6 +80,22 @@ export interface Stage {
 export interface Door {
   readonly port: number
   close(): Promise<void>
+}
+
+/** Listens on loopback; `drop` ends the connections that are still open when it closes. */
+export function openDoor(server: Server, port: number, drop: () => void): Promise<Door> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject).listen(port, '127.0.0.1', () =>
+      resolve({
+        port: (server.address() as AddressInfo).port,
+        close: () =>
+          new Promise((done) => {
+            server.close(() => done())
+            drop()
+          }),
+      }),
+    )
+  })
 }
 
 /** A wish the player cannot fulfil, in Mopidy's words. */
