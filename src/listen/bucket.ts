@@ -29,15 +29,19 @@ export function createBuckets(
 }
 
 /** Counts by key, and holds no key that counts nothing. */
-export function createTally(): { of(key: string): number; add(key: string): void; remove(key: string): void } {
+export function createTally(): {
+  of(key: string): number
+  add(key: string, many?: number): void
+  remove(key: string, many?: number): void
+} {
   const counts = new Map<string, number>()
   const of = (key: string) => counts.get(key) ?? 0
   return {
     of,
-    add: (key) => void counts.set(key, of(key) + 1),
-    remove(key) {
-      if (of(key) <= 1) counts.delete(key)
-      else counts.set(key, of(key) - 1)
+    add: (key, many = 1) => void counts.set(key, of(key) + many),
+    remove(key, many = 1) {
+      if (of(key) <= many) counts.delete(key)
+      else counts.set(key, of(key) - many)
     },
   }
 }

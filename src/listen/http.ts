@@ -159,27 +159,44 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
   statusRoutes(app, deps)
   pageRoutes(app)
   authRoutes(app, deps, { signIn, strict })
+  const unread = createTally()
   for (const [name, { answer }] of deps.players) {
     if (!answer) continue
     const prefixes = name === deps.defaultPlayer ? ['', `/players/${name}`] : [`/players/${name}`]
-    for (const prefix of prefixes) rpcRoute(app, deps, `${prefix}/mopidy/rpc`, answer, signIn)
+    for (const prefix of prefixes) rpcRoute(app, deps, `${prefix}/mopidy/rpc`, { answer, signIn, unread })
   }
   return app
 }
+
+/** Characters of answers on their way to one account; one answer goes whatever its length. */
+const mostUnread = 8 * 1024 * 1024
 
 function rpcRoute(
   app: App,
   deps: HttpDeps,
   url: string,
-  answer: Answer,
-  signIn: (request: FastifyRequest) => Promise<void>,
+  parts: {
+    readonly answer: Answer
+    readonly signIn: (request: FastifyRequest) => Promise<void>
+    readonly unread: ReturnType<typeof createTally>
+  },
 ): void {
+  const { answer, signIn, unread } = parts
   app.post(url, { config: { rpc: true }, preParsing: signIn }, async (request, reply) => {
     const by = (): Principal =>
       (request.user && deps.identity.renew(request.user)) ?? { kind: 'anonymous', from: addressOf(request.socket) }
     const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
     const text = await answer(body, { id: request.id, door: 'http', by })
     if (text === undefined) return reply.code(204).send()
+    const account = request.user?.id ?? ''
+    // Whoever asks for long answers and reads none of them must not fill the memory of the house.
+    if (unread.of(account) > 0 && unread.of(account) + text.length > mostUnread) {
+      throw new Fault('limited', 'too many answers wait to be read', { retryAfter: 1 })
+    }
+    if (!reply.raw.closed) {
+      unread.add(account, text.length)
+      reply.raw.once('close', () => unread.remove(account, text.length))
+    }
     return reply.type('application/json').send(text)
   })
 }

@@ -515,6 +515,20 @@ describe('H17, trap a · connections that dawdle are closed', () => {
   })
 })
 
+test('answers that nobody reads are kept for one person up to a bound, over all connections', async () => {
+  const open = await openHouse({ reply: () => 'x'.repeat(6_000_000) })
+  const asked = good(['Connection: close'])
+  const slow = await dial(open.port)
+  slow.pause()
+  slow.write(asked)
+  await expect.poll(() => raw(open.port, asked)).toMatch(/^HTTP\/1\.1 429 /)
+  expect(await raw(open.port, asked.replace('Bearer ada', 'Bearer kim'))).toMatch(/^HTTP\/1\.1 200 /)
+  slow.destroy()
+  await expect.poll(() => raw(open.port, asked)).toMatch(/^HTTP\/1\.1 200 /)
+  expect(await raw(open.port, asked)).toMatch(/^HTTP\/1\.1 200 /)
+  await open.close()
+})
+
 test('an error waits for the end of the body, so that who is still sending hears it', async () => {
   const socket = await dial(house.port)
   let heard = ''
