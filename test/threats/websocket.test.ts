@@ -164,6 +164,9 @@ attack('WebSocket', [
       })
       // Not even a part of what it asked for is fetched, as nothing of it would be taken.
       expect(asked()).toBeLessThan(900)
+      // And it is not sent away for it: when it reads, it gets all.
+      ws.socket.resume()
+      await until(() => ws.texts.length === 900)
       ws.close()
     },
   },
