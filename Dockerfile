@@ -13,6 +13,7 @@ WORKDIR /app
 COPY package.json ./
 COPY bin bin
 COPY config config
+COPY web web
 COPY docker/healthcheck.js docker/
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
