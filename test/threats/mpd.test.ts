@@ -172,7 +172,7 @@ attack('MPD', [
   {
     id: 'M7',
     attack: 'a title that ends the answer and begins another',
-    reaches: [/^(findadd|find) /, /^playlistinfo$/],
+    reaches: [/^search /],
     disturbs: true,
     async run(house) {
       for (const title of [
@@ -186,9 +186,12 @@ attack('MPD', [
       ]) {
         const mpd = await openMpd(house, house.member)
         house.demo.faults.title = title
-        house.demo.faults.only = /^find/
-        const [first, second] = [await mpd.ask('find title Demo\n'), mpd.socket.closed ? '' : await mpd.ask('status\n')]
-        expect(`${first}${second}`, JSON.stringify(title)).not.toMatch(/^(evil|ACK \[5)/m)
+        house.demo.faults.only = /^search/
+        const [first, second] = [
+          await mpd.ask('search title Demo\n'),
+          mpd.socket.closed ? '' : await mpd.ask('status\n'),
+        ]
+        expect(`${first}${second}`, JSON.stringify(title)).not.toMatch(/^(evil|ACK \[5@)/m)
         expect(first, JSON.stringify(title)).not.toMatch(/[\r\0]/)
         // In step: the answer to status is the status, or there is no more answer.
         expect(second, JSON.stringify(title)).toMatch(/^(volume: [\s\S]*OK\n)?$/)
