@@ -195,4 +195,18 @@ describe('retention', () => {
     expect(other.prepare('SELECT request FROM decision ORDER BY id DESC LIMIT 1').get()?.request).toBe('r8999')
     expect(other.prepare('SELECT request FROM decision ORDER BY id LIMIT 1').get()?.request).toBe(`r${9000 - count()}`)
   })
+
+  it('sign-ins that fail by the thousand cost no decision its record', async () => {
+    const dir = createDir()
+    const first = createAudit({ dir, flushMs: 1_000_000, capacity: 50_000 })
+    for (let i = 0; i < 500; i++) first.audit.write(record())
+    const failed = { at: record().at, kind: 'credential', account: null, from: '10.0.0.2', outcome: 'failed' }
+    for (let i = 0; i < 30_000; i++) first.audit.writeSignIn(failed)
+    first.audit.close()
+    const { other, count } = createAudit({ dir, megabytes: 1 })
+    const size = () => Number(other.prepare('PRAGMA page_count').get()?.page_count) * 4096
+    await until(() => size() <= 1_000_000)
+    expect(count('sign_in')).toBeLessThan(30_000)
+    expect(count()).toBe(500)
+  })
 })
