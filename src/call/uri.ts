@@ -31,6 +31,8 @@ export function isWellFormed(uri: string): boolean {
   if (uri.startsWith('/') && uri !== '/') return false
   let decoded = uri
   for (let round = 0; round < 4; round++) {
+    // Mopidy-Local puts what follows behind its own directory, and an absolute path takes the place of that.
+    if (/^local:[^/]*:\//i.test(decoded)) return false
     if (decoded.split(/[/\\:?#]/).some((segment) => segment === '.' || segment === '..')) return false
     const next = decoded.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
     if (next === decoded) return !/\p{Cc}/u.test(decoded.replace(/[\x80-\x9f]/g, ''))

@@ -53,6 +53,9 @@ describe('the grammar', () => {
   ])('takes %j', (uri) => expect(isWellFormed(uri)).toBe(true))
 
   test.each([
+    'local:track:/etc/passwd',
+    'local:track:%2Fetc/passwd',
+    'local:directory:%252fetc',
     'local:track:../x',
     'local:track:a/../x',
     'a/./b',
