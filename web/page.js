@@ -52,7 +52,7 @@ if ($('login')) {
       .catch((error) => say(error.message))
       .then(show),
   )
-  show()
+  void show()
 }
 
 if ($('setup')) {
