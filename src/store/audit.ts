@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { SQLInputValue } from 'node:sqlite'
+import type { SQLInputValue, StatementSync } from 'node:sqlite'
 import type { Fault } from '../call/fault.ts'
 import type { AuditRecord, AuditSink } from '../gate/audit.ts'
 import { openDatabase, toFault, transaction } from './database.ts'
@@ -41,10 +41,10 @@ const insertDecision = `INSERT INTO decision VALUES (NULL, :at, :request, :accou
   :operation, :capability, :touches, :outcome, :rule, :reason)`
 const insertSignIn = 'INSERT INTO sign_in VALUES (NULL, :at, :kind, :account, :from, :outcome)'
 
-type Entry = readonly [sql: string, values: Readonly<Record<string, SQLInputValue>>]
+type Entry = readonly [insert: StatementSync, values: Readonly<Record<string, SQLInputValue>>]
 
-/** How many rows are written or deleted before others get their turn: a few milliseconds of work. */
-const slice = 250
+/** How many rows are written or deleted before others get their turn: a millisecond of work. */
+const slice = 100
 const day = 86_400_000
 
 /**
@@ -72,6 +72,7 @@ export function openAudit(options: {
   const file = join(dir, 'audit.sqlite')
   const db = openDatabase({ file, migrations, synchronous: 'NORMAL', busyMs: 50, check: false })
   db.exec('PRAGMA journal_size_limit = 4194304')
+  const [decision, signIn] = [db.prepare(insertDecision), db.prepare(insertSignIn)]
   const waiting: Entry[] = []
   let dropped = 0
   let troubled = false
@@ -110,7 +111,7 @@ export function openAudit(options: {
     try {
       if (batch.length > 0) {
         transaction(db, () => {
-          for (const [sql, values] of batch) db.prepare(sql).run(values)
+          for (const [insert, values] of batch) insert.run(values)
         })
       }
       waiting.splice(0, batch.length)
@@ -156,11 +157,11 @@ export function openAudit(options: {
   return {
     write(record) {
       tee?.(record)
-      queue([insertDecision, { ...record, touches: JSON.stringify(record.touches) }])
+      queue([decision, { ...record, touches: JSON.stringify(record.touches) }])
     },
     writeSignIn(record) {
       tee?.(record)
-      queue([insertSignIn, { ...record }])
+      queue([signIn, { ...record }])
     },
     get dropped() {
       return dropped

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, StatementSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { AuditRecord } from '../../src/gate/audit.ts'
 import { type AuditStore, openAudit } from '../../src/store/audit.ts'
@@ -136,16 +136,16 @@ describe('P4 · a disk that does not take it', () => {
     await until(() => count() === 1)
     const full = new Error('database or disk is full')
     Object.assign(full, { errcode: 13 })
-    const { prepare } = DatabaseSync.prototype
-    DatabaseSync.prototype.prepare = function (sql: string) {
-      if (sql.startsWith('INSERT')) throw full
-      return prepare.call(this, sql)
+    const { run } = StatementSync.prototype
+    StatementSync.prototype.run = function (this: StatementSync, ...values: Parameters<typeof run>) {
+      if (this.sourceSQL.startsWith('INSERT')) throw full
+      return run.apply(this, values)
     }
     try {
       for (let i = 0; i < 10; i++) audit.write(record())
       await until(() => problems.length === 1)
     } finally {
-      DatabaseSync.prototype.prepare = prepare
+      StatementSync.prototype.run = run
     }
     expect(problems[0]).toMatchObject({
       dropped: 0,
