@@ -75,7 +75,7 @@ async function open({ port, ca }: Target, dialect: Dialect): Promise<Client> {
     check()
   })
   socket.on('error', (error) => waiting?.reject(error))
-  socket.on('close', () => waiting?.reject(new Error('closed')))
+  socket.on('close', () => waiting?.reject(new Error('the other side closed the connection')))
   const answer = () =>
     new Promise<void>((resolve, reject) => {
       waiting = { resolve, reject }
@@ -89,6 +89,7 @@ async function open({ port, ca }: Target, dialect: Dialect): Promise<Client> {
   const client: Client = {
     socket,
     ask(bytes) {
+      if (socket.destroyed || socket.readableEnded) throw new Error('the other side closed the connection')
       socket.write(bytes)
       return answer()
     },

@@ -46,9 +46,9 @@ async function startNginx(upstream: string, cert: string, key: string) {
     `daemon off; worker_processes 1; pid ${dir}/pid; error_log ${dir}/error.log;
 events { worker_connections 512; }
 http {
-  access_log off; client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p;
+  access_log off; keepalive_requests 1000000000; client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p;
   fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
-  upstream player { server ${new URL(upstream).host}; keepalive 64; }
+  upstream player { server ${new URL(upstream).host}; keepalive 64; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${port} ssl;
     ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_protocols TLSv1.2 TLSv1.3;

@@ -137,9 +137,9 @@ describe('P4 · a disk that does not take it', () => {
     const full = new Error('database or disk is full')
     Object.assign(full, { errcode: 13 })
     const { run } = StatementSync.prototype
-    StatementSync.prototype.run = function (this: StatementSync, ...values: Parameters<typeof run>) {
+    StatementSync.prototype.run = function (this: StatementSync, ...values: unknown[]) {
       if (this.sourceSQL.startsWith('INSERT')) throw full
-      return run.apply(this, values)
+      return Reflect.apply(run, this, values)
     }
     try {
       for (let i = 0; i < 10; i++) audit.write(record())
