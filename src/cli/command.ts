@@ -13,8 +13,6 @@ export interface Io {
   readonly data: string
   /** The configuration file. */
   readonly config: string
-  /** Whether that is the one that came with the project. */
-  readonly isShippedConfig: boolean
   readonly env: Readonly<Record<string, string | undefined>>
   /** Unix ms. */
   now(): number

@@ -33,13 +33,12 @@ Every command takes --config FILE (or STAGEDOOR_CONFIG) and --data DIR (or STAGE
 
 /** Runs one command line; answers with its exit status: 0 done, 1 refused or failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const { rest, config = process.env.STAGEDOOR_CONFIG, data } = takeCommon(argv)
+  const { rest, config, data } = takeCommon(argv)
   const io: Io = {
     out: (line) => process.stdout.write(`${line}\n`),
     err: (line) => process.stderr.write(`${line}\n`),
     stdin: () => text(process.stdin),
-    config: config ?? shipped('config/stagedoor.yaml'),
-    isShippedConfig: config === undefined,
+    config: config ?? process.env.STAGEDOOR_CONFIG ?? shipped('config/stagedoor.yaml'),
     data: data ?? process.env.STAGEDOOR_DATA ?? 'data',
     env: process.env,
     now: Date.now,

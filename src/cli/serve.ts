@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { explain } from '../config/explain.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { isShipped } from '../config/shipped.ts'
 import { startDemo } from '../demo/player.ts'
 import { type Gateway, startGateway } from '../gateway.ts'
 import { parse, single } from './command.ts'
@@ -27,7 +28,8 @@ export const run = single(usage, async (args, io) => {
   if (!config) return 1
 
   const alone = await silent(config)
-  const demo = values.demo || (values['demo-when-alone'] && io.isShippedConfig && alone.length === config.players.size)
+  const demo =
+    values.demo || (values['demo-when-alone'] && isShipped(io.config) && alone.length === config.players.size)
   const log = createLog(config.log.level)
   const ended = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())

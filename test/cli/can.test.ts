@@ -22,7 +22,6 @@ async function call(command: Command, args: readonly string[], { config = shippe
     err: (line) => err.push(line),
     stdin: async () => '',
     config,
-    isShippedConfig: config === shipped,
     data,
     env: {},
     now: () => 0,

@@ -28,7 +28,6 @@ export function createShell(dir = createDir()) {
       stdin: async () => stdin,
       data: join(dir, 'data'),
       config: file,
-      isShippedConfig: false,
       env: {},
       now: () => clock.now,
     })
