@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer, type TLSSocket } from 'node:tls'
-import { addressOf, sourceOf } from '../call/address.ts'
-import type { Identity } from '../identity/identity.ts'
-import { createBuckets, createTally } from './bucket.ts'
-import { type MpdClient, type MpdClientDeps, mpdClientDefaults, serveMpd } from './mpdclient.ts'
-import { destroyOnTlsError, type Tls } from './tls.ts'
+import { addressOf, sourceOf } from '../../call/address.ts'
+import type { Identity } from '../../identity/identity.ts'
+import { createBuckets, createTally } from '../bucket.ts'
+import { destroyOnTlsError, type Tls } from '../tls.ts'
+import { type MpdClient, type MpdClientDeps, mpdClientDefaults, serveMpd } from './client.ts'
 
 const defaults = {
   ...mpdClientDefaults,

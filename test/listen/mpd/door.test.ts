@@ -5,18 +5,18 @@ import { join } from 'node:path'
 import { type Duplex, duplexPair } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { User } from '../../src/call/call.ts'
-import { Fault } from '../../src/call/fault.ts'
-import type { AuditRecord } from '../../src/gate/audit.ts'
-import { createGate } from '../../src/gate/gate.ts'
-import { createLimiter } from '../../src/gate/limiter.ts'
-import type { Credential } from '../../src/identity/identity.ts'
-import { createMpdDoor, type MpdDoor, type MpdDoorLimits } from '../../src/listen/mpd.ts'
-import { createTls } from '../../src/listen/tls.ts'
-import { compile, type RolesConfig } from '../../src/policy/policy.ts'
-import { createMpd } from '../../src/upstream/mpd.ts'
-import type { MpdPlayer } from '../../src/upstream/player.ts'
-import { type FakeMpd, startFakeMpd } from '../upstream/fakempd.ts'
+import type { User } from '../../../src/call/call.ts'
+import { Fault } from '../../../src/call/fault.ts'
+import type { AuditRecord } from '../../../src/gate/audit.ts'
+import { createGate } from '../../../src/gate/gate.ts'
+import { createLimiter } from '../../../src/gate/limiter.ts'
+import type { Credential } from '../../../src/identity/identity.ts'
+import { createMpdDoor, type MpdDoor, type MpdDoorLimits } from '../../../src/listen/mpd/door.ts'
+import { createTls } from '../../../src/listen/tls.ts'
+import { compile, type RolesConfig } from '../../../src/policy/policy.ts'
+import { createMpd } from '../../../src/upstream/mpd.ts'
+import type { MpdPlayer } from '../../../src/upstream/player.ts'
+import { type FakeMpd, startFakeMpd } from '../../upstream/fakempd.ts'
 
 const roles: RolesConfig = {
   owner: { grants: [{ allow: ['*'] }] },
@@ -279,7 +279,7 @@ describe('signed in', () => {
     },
   )
 
-  test.each(['../../etc', '/etc/passwd', 'local:track:..%2f..%2fx', 'local:%252e%252e/x'])(
+  test.each(['../../../etc', '/etc/passwd', 'local:track:..%2f..%2fx', 'local:%252e%252e/x'])(
     'M12: nobody adds or lists %s',
     async (uri) => {
       const owner = await client('owner-1')

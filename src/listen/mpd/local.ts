@@ -1,8 +1,8 @@
-import type { Principal } from '../call/call.ts'
-import type { Operation } from '../call/catalog.ts'
-import type { Gate } from '../gate/gate.ts'
-import { commandsFor } from '../protocol/mpd/commands.ts'
-import type { MpdPlayer } from '../upstream/player.ts'
+import type { Principal } from '../../call/call.ts'
+import type { Operation } from '../../call/catalog.ts'
+import type { Gate } from '../../gate/gate.ts'
+import { commandsFor } from '../../protocol/mpd/commands.ts'
+import type { MpdPlayer } from '../../upstream/player.ts'
 
 /** What this door answers itself; `ping` goes on when there is a connection that it keeps alive. */
 const local = ['ping', 'close', 'password', 'commands', 'notcommands', 'listpartitions', 'partition'] as const
