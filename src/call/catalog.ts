@@ -12,6 +12,13 @@ export interface Bounds {
   readonly streams?: number
 }
 
+/**
+ * How a command concerns the connection it came by, where there is such a thing: `local` is answered by the gateway and
+ * never reaches a player, `setting` holds for the rest of the connection, `channel` ties the connection to one at the
+ * player, `idle` waits.
+ */
+export type ConnectionState = 'local' | 'setting' | 'channel' | 'idle'
+
 /** Everything the gateway knows about one wire command, in one place. */
 export interface Operation<P extends Params = Params> {
   readonly protocol: Protocol
@@ -21,6 +28,8 @@ export interface Operation<P extends Params = Params> {
   readonly bounds: Bounds
   /** Parameters that make it a different thing to ask for, by name: `play` goes on playing, `play` with a place skips. */
   readonly given?: Partial<Readonly<Record<string, Capability>>>
+  /** How it concerns its connection; left out for what any connection may ask as well as any other. */
+  readonly state?: ConnectionState
   /** Why nobody may call this, whatever their role. */
   readonly refused?: string
 }
@@ -43,6 +52,11 @@ export function op(
   given?: Operation['given'],
 ): Row<Params> {
   return { capability, params, bounds, ...(given && { given }) }
+}
+
+/** A row that concerns its connection. */
+export function stateful<R extends Row<Params>>(state: ConnectionState, row: R): R {
+  return { ...row, state }
 }
 
 /** A command that exists at the player and not at this door, with the reason people are told. */

@@ -17,14 +17,15 @@ export interface RpcPlayer {
   close(): Promise<void>
 }
 
-/** A player that speaks MPD: a connection for each client, because that protocol keeps state in the connection. */
+/** A player that speaks MPD, shared by all clients without their noticing. */
 export interface MpdPlayer {
   /**
-   * A private connection, greeted and ready. `reserve` lets this person have the last places.
+   * A client's side of the player, as good as a connection of its own. Nothing is opened for it before it needs it.
    *
-   * @throws Fault `player-unreachable`, `player-timeout`, or `limited` when the places are taken
+   * @param settings what it set at an earlier connection, to be in force here as well
    */
-  open(person: { readonly id: string; readonly reserve: boolean }): Promise<MpdConnection>
+  open(person: MpdPerson, settings?: Settings): MpdConnection
+  /** Whether the player can be reached, as of now. */
   readonly up: boolean
   /** The protocol version it greeted with, such as `0.19.0`; undefined until it did. */
   readonly version: string | undefined
@@ -33,22 +34,36 @@ export interface MpdPlayer {
   close(): Promise<void>
 }
 
+export interface MpdPerson {
+  /** Whose places and turns are taken: see `personOf`. */
+  readonly id: string
+  /** May have the last places. */
+  readonly reserve: boolean
+}
+
+/** What a connection set for itself (`tagtypes`, `binarylimit`, `subscribe`, …), in order: replayed where it is needed. */
+export type Settings = readonly Permit[]
+
 export interface MpdConnection {
   /**
-   * Sends one command, one list or one idle and hands on the answer, framed and checked, piece by piece. A promise from
-   * `out` holds the player back until it is kept. Resolves to the number of commands before the one that the player
-   * refused; infinity when it refused none.
+   * Sends one command or one list and hands on the answer, framed and checked, piece by piece. A promise from `out` holds
+   * the answer back until it is kept. Resolves to the number of commands before the one that the player refused; infinity
+   * when it refused none. One at a time; never an `idle`.
    *
-   * @throws Fault when the answer broke off; what came before has been handed on, and the connection is gone
+   * @throws Fault when there is no whole answer: what came before has been handed on, and the next `send` begins anew
    */
   send(
     permits: readonly Permit[],
     framing: 'single' | 'list' | 'ok-list',
     out: (bytes: Uint8Array) => void | Promise<void>,
   ): Promise<number>
-  /** Ends an idle that `send` is waiting for. */
-  noidle(): void
-  readonly alive: boolean
+  /**
+   * Hears the name of each subsystem that changes from now on, and `message` when one came for this connection. What may
+   * have changed unseen is told as changed. Returns the way to stop hearing.
+   */
+  onChange(listener: (subsystem: string) => void): () => void
+  /** What it has set so far. */
+  readonly settings: Settings
   close(): void
 }
 
