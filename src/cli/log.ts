@@ -3,7 +3,9 @@ import { pino } from 'pino'
 export type Log = pino.Logger
 
 /** What must never reach a log, wherever somebody puts it by mistake. */
-const secret = ['password', 'token', 'ticket', 'authorization', 'cookie', 'secret', 'refresh_token', 'access_token']
+const secret: ReadonlySet<string> = new Set([
+  ...['password', 'token', 'ticket', 'authorization', 'cookie', 'secret', 'refresh_token', 'access_token'],
+])
 
 /**
  * The log on standard output: JSON, or a short line each where a person watches.
@@ -14,7 +16,7 @@ const secret = ['password', 'token', 'ticket', 'authorization', 'cookie', 'secre
 export function createLog(level: string): Log {
   const options: pino.LoggerOptions = {
     level,
-    redact: { paths: secret.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' },
+    formatters: { log: redact },
     base: null,
   }
   if (process.stdout.isTTY) return pino(options, { write: (line) => void process.stdout.write(`${forPeople(line)}\n`) })
@@ -37,6 +39,19 @@ export function createLog(level: string): Log {
     }
   })
   return pino(options, destination)
+}
+
+/** pino's own redaction takes 35 µs a line for names at any depth, and each decision is a line: more than all else of a call. */
+function redact(about: Record<string, unknown>, depth = 0): Record<string, unknown> {
+  let clean = about
+  for (const [name, value] of Object.entries(about)) {
+    const isNested = typeof value === 'object' && value !== null && !(value instanceof Error) && depth < 3
+    const shown = secret.has(name.toLowerCase()) ? '[redacted]' : isNested ? redact(value as typeof about, depth + 1) : value
+    if (shown === value) continue
+    if (clean === about) clean = { ...about }
+    clean[name] = shown
+  }
+  return clean
 }
 
 /** `12:00:01 warn a refusal {"by":"ben"}`: cleaned of control characters by JSON itself. */
