@@ -1,9 +1,9 @@
-import type { Call } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
 import { encode } from '../protocol/mpd/decode.ts'
+import { subsystems } from '../protocol/mpd/events.ts'
 import { createLine, gone, greet, type Line } from './line.ts'
-import type { MpdConnection, MpdPlayer } from './player.ts'
+import type { MpdConnection, MpdPerson, MpdPlayer } from './player.ts'
 import { createTurns } from './turn.ts'
 
 const defaults = {
@@ -48,6 +48,11 @@ export function createMpd({ host, port, log, limits: given }: MpdOptions): MpdPl
   const places = new Map<string, number>()
   let taken = 0
   let closed = false
+  const listeners = new Set<(subsystem: string) => void>()
+  const tell = (subsystem: string) => {
+    for (const listener of listeners) listener(subsystem)
+  }
+  let wasUp = false
   let watch: Line | undefined
   let retry: NodeJS.Timeout | undefined
   let failures = 0
@@ -96,9 +101,16 @@ export function createMpd({ host, port, log, limits: given }: MpdOptions): MpdPl
       watch = line
       if (failures > 0) log?.info({ host, port }, 'player answers again')
       failures = 0
-      // Nobody sees what this idle says; it is there to end when the player does.
-      while ((await line.ask('idle "sticker"\n', {}, () => {})) > 0);
-      await new Promise(line.onEnd)
+      if (wasUp) for (const name of subsystems.keys()) if (name !== 'message') tell(name)
+      wasUp = true
+      for (;;) {
+        let text = ''
+        const done = await line.ask('idle\n', {}, (bytes) => {
+          text += Buffer.from(bytes).toString()
+        })
+        if (done < 1) throw new Fault('player-unreachable', 'the player does not idle')
+        for (const [, name = ''] of text.matchAll(/^changed: (\w+)$/gm)) if (subsystems.has(name)) tell(name)
+      }
     } catch (error) {
       line?.drop(Fault.from(error))
       if (failures === 0 && !closed)
@@ -128,22 +140,45 @@ export function createMpd({ host, port, log, limits: given }: MpdOptions): MpdPl
     }
   }
 
-  function connection(line: Line, person: string): MpdConnection {
+  function connection(person: MpdPerson, settings: Permit[]): MpdConnection {
     let busy = false
+    let isClosed = false
+    let own: Line | undefined
+
+    /** @throws Fault */
+    async function reach(): Promise<Line> {
+      if (own?.alive) return own
+      const leave = takePlace(person)
+      try {
+        own = await dial(person.id)
+      } catch (error) {
+        leave()
+        throw Fault.from(error)
+      }
+      own.onEnd(leave)
+      if (isClosed) own.drop(gone())
+      for (const permit of settings) {
+        if (own.alive) await own.ask(encode(permit.call), { ms: limits.answerMs }, () => {})
+      }
+      return own
+    }
+
     return {
       async send(permits, framing, out) {
         if (permits.length === 0 || !permits.every(isPermit)) throw new Fault('internal', 'only a permit can be sent')
         if (busy) throw new Fault('internal', 'one command at a time')
-        if (!line.alive) throw gone()
         const text = write(permits, framing)
         const isCostly = permits.some(({ call }) => call.operation.bounds.costly === true)
         busy = true
         try {
-          const leave = isCostly ? await takeCostly(person, limits.costlyMs, line.onEnd) : undefined
+          const line = await reach()
+          const leave = isCostly ? await takeCostly(person.id, limits.costlyMs, line.onEnd) : undefined
           const ms = isCostly || permits.length > 1 ? limits.costlyMs : limits.answerMs
           const items = framing === 'ok-list' ? { items: permits.length } : {}
           try {
-            return await line.ask(text, { ...items, ...(!isIdle(permits[0]?.call) && { ms }) }, out)
+            const done = await line.ask(text, { ...items, ms }, out)
+            settings.push(...permits.slice(0, done).filter(({ call }) => call.operation.state === 'setting'))
+            return done
           } finally {
             leave?.()
           }
@@ -151,34 +186,23 @@ export function createMpd({ host, port, log, limits: given }: MpdOptions): MpdPl
           busy = false
         }
       },
-      noidle() {
-        // Both players ignore a noidle that comes too late, so there is one answer either way.
-        if (busy) line.write('noidle\n')
+      onChange(listener) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
       },
-      get alive() {
-        return line.alive
+      settings,
+      close() {
+        isClosed = true
+        own?.drop(gone())
       },
-      close: () => line.drop(gone()),
     }
   }
 
   void watchOver()
 
   return {
-    async open(person) {
-      const leave = takePlace(person)
-      try {
-        const line = await dial(person.id)
-        line.onEnd(leave)
-        if (retry) {
-          clearTimeout(retry)
-          void watchOver()
-        }
-        return connection(line, person.id)
-      } catch (error) {
-        leave()
-        throw Fault.from(error)
-      }
+    open(person, settings = []) {
+      return connection(person, [...settings])
     },
     get up() {
       return watch?.alive === true
@@ -195,10 +219,6 @@ export function createMpd({ host, port, log, limits: given }: MpdOptions): MpdPl
       for (const line of lines) line.drop(gone())
     },
   }
-}
-
-function isIdle(call: Call | undefined): boolean {
-  return call?.operation.name === 'idle'
 }
 
 function write(permits: readonly Permit[], framing: Parameters<MpdConnection['send']>[1]): string {

@@ -71,7 +71,9 @@ export async function startFakeMpd(): Promise<FakeMpd> {
     socket: Socket,
     about: { own: boolean; idle: boolean; list?: { ok: boolean; count: number } },
   ) {
-    if (about.own) {
+    if (about.own && line === 'idle') {
+      about.idle = true
+    } else if (about.own) {
       if (line === 'commands') socket.write(`${offers.map((name) => `command: ${name}\n`).join('')}OK\n`)
       if (line === 'notcommands') socket.write('command: config\nOK\n')
     } else if (/^command_list_(ok_)?begin$/.test(line)) {
