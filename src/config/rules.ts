@@ -3,6 +3,7 @@ import type { Static, TSchema } from 'typebox'
 import { Check } from 'typebox/value'
 import { RoleConfig } from '../policy/policy.ts'
 import { suggest } from './explain.ts'
+import { isWithin, readRange } from './range.ts'
 import { defaults, Listen, Player, type PlayerConfig } from './schema.ts'
 import type { Finding } from './validate.ts'
 
@@ -14,10 +15,11 @@ import type { Finding } from './validate.ts'
 export function contradictions(file: unknown): readonly Finding[] {
   const { listen, players, roles } = Object(file)
   const playerNames = Object.keys(Object(players))
+  const roleNames = Object.keys(Object(roles))
   return [
-    ...(Check(Listen, listen) ? ports(listen) : []),
+    ...(Check(Listen, listen) ? [...ports(listen), ...plainDoor(listen, roleNames)] : []),
     ...sound(Player, players).flatMap(([name, player]) => [...reach(`players.${name}`, player)]),
-    ...(Object.keys(Object(roles)).length === 0 && typeof roles === 'object' ? [noRole] : []),
+    ...(roleNames.length === 0 && typeof roles === 'object' ? [noRole] : []),
     ...sound(RoleConfig, roles).flatMap(([name, role]) => [...grants(`roles.${name}.grants`, role, playerNames)]),
   ]
 }
@@ -28,11 +30,66 @@ function sound<S extends TSchema>(schema: S, group: unknown): [string, Static<S>
   return Object.entries(Object(group)).filter((entry): entry is [string, Static<S>] => Check(schema, entry[1]))
 }
 
-function* ports({ https = {}, mpd = {} }: Static<typeof Listen>): Generator<Finding> {
-  const port = mpd && (mpd.port ?? defaults.mpdPort)
-  if (port !== 0 && port === (https.port ?? defaults.httpsPort)) {
-    yield { path: 'listen.mpd.port', at: 'value', what: 'the same port as HTTPS', fix: 'give each door its own port' }
+function* ports({ https = {}, mpd = {}, plainMpd = false }: Static<typeof Listen>): Generator<Finding> {
+  const taken = new Map([[https.port ?? defaults.httpsPort, 'HTTPS']])
+  for (const [path, name, port] of [
+    ['listen.mpd.port', 'MPD over TLS', mpd && (mpd.port ?? defaults.mpdPort)],
+    ['listen.plainMpd.port', 'MPD without TLS', plainMpd ? plainMpd.port : false],
+  ] as const) {
+    const other = port && taken.get(port) // with 0 the system finds a free one
+    if (other) yield { path, at: 'value', what: `the same port as ${other}`, fix: 'give each door its own port' }
+    else if (port) taken.set(port, name)
   }
+}
+
+function* plainDoor({ plainMpd }: Static<typeof Listen>, known: readonly string[]): Generator<Finding> {
+  if (!plainMpd) return
+  for (const [i, text] of plainMpd.from.entries()) {
+    const wrong = wrongRange(text)
+    if (wrong) yield { path: `listen.plainMpd.from[${i}]`, at: 'value', ...wrong }
+  }
+  for (const [i, role] of plainMpd.roles.entries()) {
+    if (known.includes(role)) continue
+    const path = `listen.plainMpd.roles[${i}]`
+    yield { path, at: 'value', what: 'there is no such role', fix: suggest(role, known) }
+  }
+}
+
+/** What a home network may have, and no provider hands on: private, link-local and loopback addresses. */
+const homely = [
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  '127.0.0.0/8',
+  'fc00::/7',
+  'fe80::/10',
+  '::1/128',
+].flatMap((text) => readRange(text) ?? [])
+
+/** What is wrong with a range that may come in without TLS. */
+function wrongRange(text: string): Omit<Finding, 'path' | 'at'> | undefined {
+  const range = readRange(text)
+  if (!range) {
+    const fix = isIP(text)
+      ? `for one address write ${text}/${isIP(text) === 4 ? 32 : 128}`
+      : 'write address and length, such as 192.168.1.0/24 or fd00::/8'
+    return { what: 'not a range of addresses', fix }
+  }
+  if (range.length === 0) {
+    return { what: 'the whole internet', fix: 'name your own network only, such as 192.168.1.0/24' }
+  }
+  if (!homely.some((home) => isWithin(range, home))) {
+    return {
+      what: 'not only private addresses',
+      fix: 'name your own network only (in 10.…, 172.16.…, 192.168.…, fd…); whoever is farther away needs TLS',
+    }
+  }
+  if (!range.isFirst) {
+    const fix = `write its first address; for this one alone /${range.version === 4 ? 32 : 128}`
+    return { what: 'an address in the midst of its range', fix }
+  }
+  return undefined
 }
 
 function* reach(player: string, config: PlayerConfig): Generator<Finding> {

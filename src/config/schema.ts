@@ -26,12 +26,51 @@ const Https = strict(
   'HTTPS and WebSocket',
 )
 
-const Mpd = strict({ host: Type.Optional(Host), port: Type.Optional(Port) }, 'MPD over TLS')
+const mpdLimits = {
+  timeout: Type.Optional(
+    Type.Integer({
+      minimum: 5,
+      maximum: 86_400,
+      description: 'Seconds that a client may be silent outside of `idle` until it is sent away; 60 if left out',
+    }),
+  ),
+  connections: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 10_000, description: 'Connections of this door in all; 512 if left out' }),
+  ),
+  connectionsEach: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 10_000, description: 'Connections from one address; 64 if left out' }),
+  ),
+}
+
+const Mpd = strict({ host: Type.Optional(Host), port: Type.Optional(Port), ...mpdLimits }, 'MPD over TLS')
+
+const PlainMpd = strict(
+  {
+    host: Type.Optional(Host),
+    port: Port,
+    from: Type.Array(
+      Type.String({ maxLength: 49, description: 'A range of private addresses, such as 192.168.1.0/24 or fd00::/8' }),
+      { minItems: 1, description: 'Who may come in: ranges of private addresses, such as 192.168.1.0/24' },
+    ),
+    roles: Type.Array(Type.String({ maxLength: 64, description: 'A role of this configuration' }), {
+      minItems: 1,
+      description:
+        'The ceiling: whoever comes in here may do what these roles and their own both allow, and no more, such as [guest]',
+    }),
+    ...mpdLimits,
+  },
+  'MPD without TLS, for clients that cannot do better: whoever is on the network path reads along, device tokens included',
+)
 
 export const Listen = strict(
   {
     https: Type.Optional(Https),
     mpd: Type.Optional(Type.Union([Mpd, Type.Literal(false)], { description: 'MPD over TLS; false shuts that door' })),
+    plainMpd: Type.Optional(
+      Type.Union([PlainMpd, Type.Literal(false)], {
+        description: 'MPD without TLS, for device tokens only; shut unless it stands here',
+      }),
+    ),
   },
   'The doors, and where they are',
 )
@@ -125,6 +164,24 @@ export const ConfigFile = Type.Object(
 )
 export type ConfigFile = Static<typeof ConfigFile>
 
+/** Where an MPD door is and how much it takes. */
+export interface MpdDoorConfig {
+  readonly host: string
+  readonly port: number
+  /** Seconds that a client may be silent outside of `idle`. */
+  readonly timeout: number
+  readonly connections: number
+  /** From one source. */
+  readonly connectionsEach: number
+}
+
+export interface PlainMpdConfig extends MpdDoorConfig {
+  /** Ranges of addresses (CIDR) that may come in. */
+  readonly from: readonly string[]
+  /** The ceiling of everybody who does. */
+  readonly roles: readonly string[]
+}
+
 /** The configuration with nothing left out. */
 export interface Config {
   readonly listen: {
@@ -134,7 +191,8 @@ export interface Config {
       /** Host names and addresses we are reached by, beyond the machine's own. */
       readonly names: readonly string[]
     }
-    readonly mpd: { readonly host: string; readonly port: number } | false
+    readonly mpd: MpdDoorConfig | false
+    readonly plainMpd: PlainMpdConfig | false
   }
   readonly tls: { readonly dir: string } | { readonly cert: string; readonly key: string }
   /** The first is the default. */
@@ -144,11 +202,15 @@ export interface Config {
   readonly log: { readonly level: string }
 }
 
-export const defaults = { httpsPort: 8443, mpdPort: 6601 } as const
+export const defaults = {
+  httpsPort: 8443,
+  mpdPort: 6601,
+  mpdDoor: { host: '::', timeout: 60, connections: 512, connectionsEach: 64 },
+} as const
 
 export function fillIn(file: ConfigFile): Config {
   const { listen = {}, tls = { dir: 'certs' }, players, roles, audit = {}, log = {} } = file
-  const { https = {}, mpd = {} } = listen
+  const { https = {}, mpd = {}, plainMpd = false } = listen
   const names = typeof https.names === 'string' ? https.names.split(',').map((name) => name.trim()) : https.names
   return {
     listen: {
@@ -157,7 +219,8 @@ export function fillIn(file: ConfigFile): Config {
         port: https.port ?? defaults.httpsPort,
         names: (names ?? []).filter((name) => name !== ''),
       },
-      mpd: mpd && { host: mpd.host ?? '::', port: mpd.port ?? defaults.mpdPort },
+      mpd: mpd && { ...defaults.mpdDoor, port: defaults.mpdPort, ...mpd },
+      plainMpd: plainMpd && { ...defaults.mpdDoor, ...plainMpd },
     },
     tls,
     players: new Map(Object.entries(players)),

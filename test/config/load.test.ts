@@ -116,7 +116,8 @@ logg: {}
     [`${good}a: [`, 'not YAML'],
     [`${good}--- \n{}`, 'not YAML'],
     [`${good}audit:\n`, 'audit: not a group of keys'],
-    [`${good}listen: { plainMpd: { port: 6600 } }`, 'unknown key "plainMpd"'],
+    [`${good}listen: { plainMdp: { port: 6600 } }`, 'did you mean "plainMpd"?'],
+    [`${good}listen: { mpd: { timeout: 0 } }`, 'a whole number from 5 to 86400; Seconds that a client'],
     [`${good}listen: { https: { port: 6601 } }`, 'the same port as HTTPS'],
     [`${good}listen: { https: { port: 65536 } }`, 'from 0 to 65535'],
     [`${good}tls: { dir: a, cert: b }`, 'unknown key'],
@@ -180,11 +181,110 @@ describe("a player's address", () => {
   ])('%s: %s', (text, problem) => expect(player(text)).toContain(problem))
 })
 
+describe('the MPD door without TLS', () => {
+  const door = (text: string) => said(`${good}listen: { plainMpd: ${text} }`).join('\n')
+
+  test('is shut unless it is asked for', () => {
+    expect(read(good).config?.listen.plainMpd).toBe(false)
+    expect(read(`${good}listen: { plainMpd: false }`).config?.listen.plainMpd).toBe(false)
+  })
+
+  test('is filled in, as is the one with TLS', () => {
+    const { config } = read(
+      `${good}listen: { mpd: { timeout: 90 }, plainMpd: { port: 6602, from: [10.0.0.0/8], roles: [owner], connections: 9 } }`,
+    )
+    expect(config?.listen).toMatchObject({
+      mpd: { host: '::', port: 6601, timeout: 90, connections: 512, connectionsEach: 64 },
+      plainMpd: {
+        host: '::',
+        port: 6602,
+        from: ['10.0.0.0/8'],
+        roles: ['owner'],
+        timeout: 60,
+        connections: 9,
+        connectionsEach: 64,
+      },
+    })
+  })
+
+  test.each([
+    '10.0.0.0/8',
+    '10.1.0.0/16',
+    '192.168.1.0/24',
+    '192.168.1.17/32',
+    '172.16.0.0/12',
+    '127.0.0.1/32',
+    '169.254.0.0/16',
+    'fd00::/8',
+    'FE80::/10',
+    'fd00:1:2:3:4:5:6:7/128',
+    '::1/128',
+  ])('%s may come in', (range) => expect(door(`{ port: 6602, from: ["${range}"], roles: [owner] }`)).toBe(''))
+
+  test.each([
+    ['0.0.0.0/0', 'the whole internet; name your own network only'],
+    ['::/0', 'the whole internet'],
+    ['10.0.0.0/0', 'the whole internet'],
+    ['128.0.0.0/1', 'not only private addresses; name your own network only'],
+    ['10.0.0.0/7', 'not only private'],
+    ['192.168.0.0/15', 'not only private'],
+    ['8.8.8.0/24', 'not only private'],
+    ['100.64.0.0/10', 'not only private'],
+    ['0.0.0.0/8', 'not only private'],
+    ['2001:db8::/32', 'not only private'],
+    ['fc00::/6', 'not only private'],
+    ['::ffff:10.0.0.0/104', 'not only private'],
+    ['::ffff:0:0/96', 'not only private'],
+    ['::/8', 'not only private'],
+    ['192.168.1.5/24', 'an address in the midst of its range; write its first address; for this one alone /32'],
+    ['fd00::1/64', 'for this one alone /128'],
+    ['192.168.1.5', 'not a range of addresses; for one address write 192.168.1.5/32'],
+    ['fd00::1', 'write fd00::1/128'],
+    ['192.168.1.0/33', 'not a range of addresses; write address and length'],
+    ['fd00::/129', 'not a range'],
+    ['192.168.1.0/024', 'not a range'],
+    ['192.168.1/24', 'not a range'],
+    ['0300.0250.1.0/24', 'not a range'],
+    ['fe80::%eth0/10', 'not a range'],
+    ['localhost', 'not a range'],
+    ['', 'not a range'],
+  ])('%s: %s', (range, problem) => {
+    expect(door(`{ port: 6602, from: [fd00::/8, "${range}"], roles: [owner] }`)).toMatch(
+      new RegExp(`^c.yaml:8:\\d+: listen.plainMpd.from\\[1\\]: .*${problem.replace(/[.:$+]/g, '\\$&')}`),
+    )
+  })
+
+  test.each([
+    ['{ port: 6602, roles: [owner] }', '"from" is missing; add it: Who may come in'],
+    ['{ port: 6602, from: [fd00::/8] }', '"roles" is missing; add it: The ceiling'],
+    ['{ from: [fd00::/8], roles: [owner] }', '"port" is missing'],
+    ['{ port: 6602, from: [], roles: [owner] }', 'plainMpd.from: an empty list; Who may come in'],
+    ['{ port: 6602, from: [fd00::/8], roles: [] }', 'plainMpd.roles: an empty list; The ceiling'],
+    ['{ port: 6602, from: fd00::/8, roles: [owner] }', 'plainMpd.from: not a list'],
+    ['{ port: 6602, from: [fd00::/8], roles: [ower] }', 'roles[0]: there is no such role; did you mean "owner"?'],
+    ['{ port: 6602, from: [fd00::/8], roles: [constructor] }', 'there is no such role'],
+    ['{ port: 6601, from: [fd00::/8], roles: [owner] }', 'plainMpd.port: the same port as MPD over TLS'],
+    ['{ port: 8443, from: [fd00::/8], roles: [owner] }', 'plainMpd.port: the same port as HTTPS'],
+    ['{ port: 6602, from: [fd00::/8], roles: [owner], tls: true }', 'unknown key "tls"'],
+    ['true', 'plainMpd: not'],
+  ])('%s: %s', (text, problem) => expect(door(text)).toContain(problem))
+
+  test('may take the port of the one with TLS where that is shut, and port 0 is nobody’s', () => {
+    const plain = (port: number) => `plainMpd: { port: ${port}, from: [fd00::/8], roles: [owner] }`
+    expect(said(`${good}listen: { mpd: false, ${plain(6601)} }`)).toEqual([])
+    expect(said(`${good}listen: { https: { port: 0 }, mpd: { port: 0 }, ${plain(0)} }`)).toEqual([])
+  })
+})
+
 describe('values from elsewhere', () => {
   test('come as what they look like when they are the whole value', () => {
     const text = `${good}listen: { https: { port: "\${PORT}", names: "\${NAMES:-}" }, mpd: "\${MPD}" }`
     const { config } = read(text, { PORT: '9443', NAMES: 'a.example, b.example', MPD: 'false' })
-    expect(config?.listen).toEqual({ https: { host: '::', port: 9443, names: ['a.example', 'b.example'] }, mpd: false })
+    expect(config?.listen).toEqual({
+      https: { host: '::', port: 9443, names: ['a.example', 'b.example'] },
+      mpd: false,
+      plainMpd: false,
+    })
   })
 
   test('are problems when they are missing, with the line', () => {
