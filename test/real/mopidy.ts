@@ -26,11 +26,16 @@ export interface Mopidy {
   log(): string
 }
 
-/** Starts a real Mopidy on loopback: the generated library, sound to nowhere in real time, ready when this resolves. */
+/**
+ * Starts a real Mopidy on loopback: the generated library, sound to nowhere in real time, ready when this resolves.
+ *
+ * @param given.mpdConnections how many of MPD it takes; by itself that would be 20
+ */
 export async function startMopidy(
-  given: { httpPort?: number; mpdPort?: number; extraConfig?: string } = {},
+  given: { httpPort?: number; mpdPort?: number; mpdConnections?: number; extraConfig?: string } = {},
 ): Promise<Mopidy> {
-  const { httpPort = await freePort(), mpdPort = await freePort(), extraConfig = '' } = given
+  const { mpdConnections = 100, extraConfig = '' } = given
+  const { httpPort = await freePort(), mpdPort = await freePort() } = given
   const folder = mkdtempSync(join(tmpdir(), 'stagedoor-mopidy-'))
   const music = makeLibrary()
   const file = join(folder, 'mopidy.conf')
@@ -56,7 +61,7 @@ zeroconf =
 hostname = 127.0.0.1
 port = ${mpdPort}
 zeroconf =
-max_connections = 100
+max_connections = ${mpdConnections}
 [local]
 media_dir = ${music}
 [m3u]
@@ -71,7 +76,13 @@ timeout = 5000
 ${extraConfig}
 `,
   )
-  const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: join(folder, 'config'), XDG_RUNTIME_DIR: folder }
+  const env = {
+    ...process.env,
+    HOME: folder,
+    XDG_CONFIG_HOME: join(folder, 'config'),
+    XDG_RUNTIME_DIR: folder,
+    PYTHONHASHSEED: '0', // it prints sets as they come: two of them are to agree
+  }
   // Debian's own Python: another one on the path knows no Mopidy.
   const program = ['/usr/bin/mopidy', '--config', file]
   const scan = await run('/usr/bin/python3', [...program, 'local', 'scan'], { env, timeout: 60_000 })

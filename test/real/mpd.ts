@@ -17,15 +17,19 @@ export interface Mpd {
   log(): string
 }
 
-/** Starts a real MPD on loopback with the generated library and an output to nowhere; ready when this resolves. */
-export async function startMpd(given: { port?: number; extraConfig?: string } = {}): Promise<Mpd> {
-  const { port = await freePort(), extraConfig = '' } = given
+/**
+ * Starts a real MPD on loopback with the generated library and an output to nowhere; ready when this resolves.
+ *
+ * @param given.music another folder than the generated library
+ */
+export async function startMpd(given: { port?: number; music?: string; extraConfig?: string } = {}): Promise<Mpd> {
+  const { port = await freePort(), music = makeLibrary(), extraConfig = '' } = given
   const folder = mkdtempSync(join(tmpdir(), 'stagedoor-mpd-'))
   const file = join(folder, 'mpd.conf')
   mkdirSync(join(folder, 'playlists'))
   writeFileSync(
     file,
-    `music_directory "${makeLibrary()}"
+    `music_directory "${music}"
 playlist_directory "${folder}/playlists"
 db_file "${folder}/database"
 state_file "${folder}/state"
