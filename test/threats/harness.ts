@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
-import type { Config } from '../../src/config/schema.ts'
+import { type Config, defaults } from '../../src/config/schema.ts'
 import { type Demo, startDemo } from '../../src/demo/player.ts'
 import { startGateway } from '../../src/gateway.ts'
 import { createPasswords } from '../../src/identity/password.ts'
@@ -73,10 +73,20 @@ const hash = createPasswords().hash(password)
 
 let addresses = 0
 
+export interface HouseOptions {
+  readonly people?: number
+  readonly change?: (config: Config) => Config
+  readonly http?: string
+  /** Where the player's MPD door is, when it is not the demo's. */
+  readonly mpd?: string
+  readonly data?: string
+  readonly limits?: Parameters<typeof startGateway>[0]['limits']
+}
+
+export type OpenHouse = House & { of(row: number): House; readonly secrets: ReadonlySet<string> }
+
 /** Starts a gateway on free ports of its own, with the shipped roles. `people` of each role are made before it starts. */
-export async function openHouse(
-  options: { people?: number; change?: (config: Config) => Config; http?: string; data?: string } = {},
-): Promise<House & { of(row: number): House; readonly secrets: ReadonlySet<string> }> {
+export async function openHouse(options: HouseOptions = {}): Promise<OpenHouse> {
   const dir = mkdtempSync(join(tmpdir(), 'stagedoor-threats-'))
   const [data, certs] = [options.data ?? join(dir, 'data'), join(dir, 'certs')]
   const demo = await startDemo()
@@ -84,9 +94,13 @@ export async function openHouse(
   if (!shipped) throw new Error('the shipped configuration has problems')
   const config: Config = {
     ...shipped,
-    listen: { https: { host: '127.0.0.1', port: 0, names: [] }, mpd: { host: '127.0.0.1', port: 0 } },
+    listen: {
+      ...shipped.listen,
+      https: { host: '127.0.0.1', port: 0, names: [] },
+      mpd: { ...defaults.mpdDoor, host: '127.0.0.1', port: 0 },
+    },
     tls: { dir: certs },
-    players: new Map([['home', { kind: 'mopidy', http: options.http ?? demo.http, mpd: demo.mpd }]]),
+    players: new Map([['home', { kind: 'mopidy', http: options.http ?? demo.http, mpd: options.mpd ?? demo.mpd }]]),
   }
   let offset = 0
   const now = () => Date.now() + offset
@@ -122,6 +136,7 @@ export async function openHouse(
     data,
     log: { info: line('info'), warn: line('warn'), error: line('error') },
     now,
+    ...(options.limits && { limits: options.limits }),
   }).catch(async (error) => {
     accounts.close()
     await demo.close()
@@ -262,12 +277,16 @@ function checkSecrets(house: House, secrets: ReadonlySet<string>): void {
  * One test for each row, against one gateway. After every row: nothing forbidden reached the player, a bystander on
  * each door still gets answers, no promise was lost, no prototype grew, and no secret is in the log.
  */
-export function attack(section: string, rows: readonly Row[]): void {
+export function attack(
+  section: string,
+  rows: readonly Row[],
+  open: (options: HouseOptions) => Promise<OpenHouse> = openHouse,
+): void {
   describe(section, () => {
-    let house: Awaited<ReturnType<typeof openHouse>>
+    let house: OpenHouse
     let bystander: Bystander
     beforeAll(async () => {
-      house = await openHouse({ people: rows.length + 1 })
+      house = await open({ people: rows.length + 1 })
       bystander = await openBystander(house)
     }, 60_000)
     afterAll(async () => {
