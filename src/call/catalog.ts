@@ -19,6 +19,12 @@ export interface Bounds {
  */
 export type ConnectionState = 'local' | 'setting' | 'channel' | 'idle'
 
+/**
+ * What an answer may tell beyond what the call itself takes: `status` speaks of the queue and the library, `queue` holds
+ * entries that are counted by their place, `library` holds entries that may be missing.
+ */
+export type Shown = 'status' | 'queue' | 'library'
+
 /** Everything the gateway knows about one wire command, in one place. */
 export interface Operation<P extends Params = Params> {
   readonly protocol: Protocol
@@ -30,6 +36,8 @@ export interface Operation<P extends Params = Params> {
   readonly given?: Partial<Readonly<Record<string, Capability>>>
   /** How it concerns its connection; left out for what any connection may ask as well as any other. */
   readonly state?: ConnectionState
+  /** What its answer may show; left out for what shows no more than was asked. */
+  readonly shows?: Shown
   /** Why nobody may call this, whatever their role. */
   readonly refused?: string
 }
@@ -55,8 +63,16 @@ export function op(
 }
 
 /** A row that concerns its connection. */
-export function stateful<R extends Row<Params>>(state: ConnectionState, row: R): R {
+export function stateful<S extends ConnectionState, R extends Row<Params>>(
+  state: S,
+  row: R,
+): R & { readonly state: S } {
   return { ...row, state }
+}
+
+/** A row whose answer is not everybody's to see in full. */
+export function showing<R extends Row<Params>>(shows: Shown, row: R): R {
+  return { ...row, shows }
 }
 
 /** A command that exists at the player and not at this door, with the reason people are told. */

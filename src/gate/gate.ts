@@ -2,7 +2,7 @@ import type { Call, Principal } from '../call/call.ts'
 import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
-import { type Denial, decide, mayEver, type Permit, type Policy } from '../policy/decide.ts'
+import { type Denial, decide, isNarrowed, mayEver, type Permit, type Policy, sees } from '../policy/decide.ts'
 import { type Budget, budgetsFor } from '../policy/rate.ts'
 import { type AuditRecord, type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
@@ -21,6 +21,10 @@ export interface Gate {
   /** Whether the principal may ever make some call of this row there: what is announced. */
   mayCall(by: Principal, player: string, operation: Operation): boolean
   capabilitiesOf(by: Principal, player: string): readonly Capability[]
+  /** Whether this call would be allowed if it touched that address. Nothing is counted or recorded. */
+  sees(call: Call, uri: string): boolean
+  /** Whether an answer to this call may hold addresses that its caller is not to see; false when there can be none. */
+  isNarrowed(call: Call): boolean
 }
 
 /** A fault at a position of a list. */
@@ -105,6 +109,8 @@ export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: Au
       Object.keys(capabilities)
         .filter(isCapability)
         .filter((name) => may(by, player, name)),
+    sees: (call, uri) => sees(deps.policy(), call, uri),
+    isNarrowed: (call) => isNarrowed(deps.policy(), call),
   }
 }
 

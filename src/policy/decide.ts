@@ -105,6 +105,23 @@ export function mayEver(policy: Policy, by: Principal, player: string, capabilit
   return rolesOf(by).every((roles) => grantsFor(policy, roles).some((grant) => covers(grant, player, capability)))
 }
 
+/** Whether the call would be allowed if this were the address it touches: what may be shown of an answer. */
+export function sees(policy: Policy, call: Call, uri: string): boolean {
+  return decide(policy, { ...call, touches: { ...call.touches, uri: [uri] } }).allowed
+}
+
+/** Whether there may be an address that an allowed call does not see; false when it sees every one. */
+export function isNarrowed(policy: Policy, call: Call): boolean {
+  const { by, capability, player } = call
+  if (capability === 'anyone' || capability === 'signed-in') return false
+  if (by.kind === 'anonymous' || (by.players && !by.players.includes(player))) return true
+  const seesAll = (grant: Grant) =>
+    covers(grant, player, capability) &&
+    grant.conditions.every(({ facet }) => facet !== 'uri') &&
+    !refused(grant, call, capability)
+  return !rolesOf(by).every((roles) => grantsFor(policy, roles).some(seesAll))
+}
+
 function denied(denial: Denial): Decision {
   return { allowed: false, denial }
 }

@@ -200,3 +200,23 @@ describe('somebody who is refused without end', () => {
     ])
   })
 })
+
+describe('looking at an answer', () => {
+  const narrow: RolesConfig = {
+    kid: { grants: [{ allow: ['queue.add'], when: { uriSchemes: ['local'] } }], rates: { '*': '1/1m' } },
+  }
+  test('asks the policy of the moment, and counts and records nothing', () => {
+    const { gate, call, records, reload } = setup(narrow)
+    const asked = call(rows.add, { uri: 'local:a' })
+    for (let i = 0; i < 5; i++) {
+      expect(gate.sees(asked, 'local:b')).toBe(true)
+      expect(gate.sees(asked, 'http://h')).toBe(false)
+      expect(gate.isNarrowed(asked)).toBe(true)
+    }
+    expect(records).toEqual([])
+    gate.admit(asked)
+    reload(kid)
+    expect(gate.sees(asked, 'http://h')).toBe(true)
+    expect(gate.isNarrowed(asked)).toBe(false)
+  })
+})

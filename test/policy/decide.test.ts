@@ -1,8 +1,9 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createCall, type Principal, type User } from '../../src/call/call.ts'
 import type { Capability } from '../../src/call/capability.ts'
 import { catalog, type Operation, op, refuse } from '../../src/call/catalog.ts'
-import { decide, isPermit, mayEver, type Permit } from '../../src/policy/decide.ts'
+import { decide, isNarrowed, isPermit, mayEver, type Permit, sees } from '../../src/policy/decide.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
 import { level, uri } from '../../src/protocol/mpd/param.ts'
 
@@ -205,5 +206,57 @@ describe('what may ever be', () => {
     expect(ever({ ...user('owner'), ceilings: [['kid']] }, 'home', 'server.admin')).toBe(false)
     expect(ever({ ...user('owner'), players: ['bath'] }, 'home', 'status.read')).toBe(false)
     expect(ever(nobody, 'home', 'status.read')).toBe(false)
+  })
+})
+
+describe('what is seen of an answer', () => {
+  const asked = (by: Principal, operation: Operation = rows.lsinfo, player = 'bath', at = 0) =>
+    createCall({ id: 'r', by, door: 'mpd', player, at }, { operation, args: {} })
+  const look = (by: Principal, uri: string, ...rest: [Operation?, string?, number?]) =>
+    sees(policy, asked(by, ...rest), uri)
+
+  test('is what the caller could have named', () => {
+    expect(look(user('owner'), 'http://h')).toBe(true)
+    expect(look(user('kid'), 'local:a')).toBe(true)
+    expect(look(user('kid'), 'http://h')).toBe(false)
+    expect(look(user('kid'), 'local:a', rows.lsinfo, 'home')).toBe(false)
+    expect(look(user('kid'), 'local:a', rows.lsinfo, 'bath', 1000)).toBe(false)
+    expect(look(nobody, 'local:a')).toBe(false)
+  })
+
+  test('passes every ceiling, in whatever order', () => {
+    expect(look({ ...user('owner'), ceilings: [['owner'], ['kid']] }, 'http://h')).toBe(false)
+    expect(look({ ...user('kid'), ceilings: [['owner']] }, 'http://h')).toBe(false)
+    expect(isNarrowed(policy, asked({ ...user('owner'), ceilings: [['kid']] }))).toBe(true)
+    expect(isNarrowed(policy, asked({ ...user('owner'), ceilings: [['owner']] }))).toBe(false)
+    expect(isNarrowed(policy, asked({ ...user('owner'), ceilings: [[]] }))).toBe(true)
+  })
+
+  test('is narrowed by a condition on addresses and by no other, unless another grant has none', () => {
+    expect(isNarrowed(policy, asked(user('kid')))).toBe(true)
+    expect(isNarrowed(policy, asked(user('kid'), rows.status))).toBe(false)
+    expect(isNarrowed(policy, asked(user('kid', 'owner')))).toBe(false)
+    expect(isNarrowed(policy, asked(user('kid'), rows.tagtypes))).toBe(false)
+    expect(isNarrowed(policy, asked({ ...user('owner'), players: ['home'] }))).toBe(true)
+    expect(isNarrowed(policy, asked(nobody))).toBe(true)
+  })
+
+  test('is everything, to whoever is allowed the call and not narrowed', () => {
+    const names = fc.subarray(['owner', 'kid', 'loud', 'both', 'gone'])
+    const by = fc.record({ roles: names, ceilings: fc.array(names, { maxLength: 2 }) })
+    const row = fc.constantFrom<Operation>(rows.lsinfo, rows.status, rows.setvol, rows.add, rows.tagtypes, rows.ping)
+    const args = fc.record({ level: fc.nat(100), uri: fc.constantFrom('local:a', 'http://h', 'a/b') })
+    const player = fc.constantFrom('bath', 'home')
+    const address = fc.oneof(fc.string(), fc.constantFrom('http://h', 'a/b', '//x'))
+    fc.assert(
+      fc.property(by, row, args, player, address, ({ roles, ceilings }, operation, given, where, uri) => {
+        const call = createCall(
+          { id: 'r', by: { ...user(...roles), ceilings }, door: 'mpd', player: where, at: 0 },
+          { operation, args: given },
+        )
+        fc.pre(decide(policy, call).allowed && !isNarrowed(policy, call))
+        expect(sees(policy, call, uri)).toBe(true)
+      }),
+    )
   })
 })
