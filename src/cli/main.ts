@@ -7,6 +7,7 @@ import { run as can } from './can.ts'
 import { run as check } from './check.ts'
 import type { Command, Io } from './command.ts'
 import { run as matrix } from './matrix.ts'
+import { run as mpdHelp } from './mpdhelp.ts'
 import { run as schema } from './schema.ts'
 import { run as serve } from './serve.ts'
 import { run as session } from './session.ts'
@@ -14,7 +15,7 @@ import { run as token } from './token.ts'
 import { run as user } from './user.ts'
 
 const commands: ReadonlyMap<string, Command> = new Map(
-  Object.entries({ serve, user, token, session, check, schema, can, matrix }),
+  Object.entries({ serve, user, token, session, check, schema, can, matrix, 'mpd-help': mpdHelp }),
 )
 
 const usage = `stagedoor: the one door to a home's music players
@@ -28,6 +29,7 @@ const usage = `stagedoor: the one door to a home's music players
   schema                                           the configuration's JSON Schema
   can WHO mpd|rpc 'COMMAND' [ARGS] [--player P]    may they? and by which rule
   matrix                                           every role × every capability
+  mpd-help [CLIENT]                                how to connect an MPD client: tunnel, password, settings
 
 Every command takes --config FILE (or STAGEDOOR_CONFIG) and --data DIR (or STAGEDOOR_DATA); listings take --json.`
 
