@@ -3,6 +3,7 @@ import type { User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Accounts } from '../store/accounts.ts'
 import { fold } from '../store/name.ts'
+import type { DeviceToken } from '../store/record.ts'
 import type { Attempts } from './attempts.ts'
 import type { AccessTokens } from './jwt.ts'
 import type { Tickets } from './tickets.ts'
@@ -15,7 +16,10 @@ export type Credential =
   | { readonly kind: 'bearer'; readonly token: string }
   | { readonly kind: 'basic'; readonly name: string; readonly token: string }
   | { readonly kind: 'cookie'; readonly value: string }
-  | { readonly kind: 'mpd'; readonly password: string }
+  /** `plain`: it came without TLS, so that others may have read along. */
+  | { readonly kind: 'mpd'; readonly password: string; readonly plain?: true }
+  /** SHA-256 (hex, small letters) of a certificate whose key the peer has proved to hold, in the handshake of TLS. */
+  | { readonly kind: 'certificate'; readonly fingerprint: string }
   | { readonly kind: 'ticket'; readonly ticket: string }
 
 /** One row for each way to show who you are. Undefined when that does not do. @throws Fault */
@@ -46,9 +50,12 @@ export function createProviders(deps: {
   function byDeviceToken(text: string, from: string): User | undefined {
     const { id, secret } = readDeviceToken(text) ?? { id: '', secret: '' }
     const right = isSecret(secret, accounts.secretOf(id))
-    const token = accounts.token(id)
-    const user = right && token ? users.ofToken(token, from) : undefined
-    if (user) accounts.touch(id)
+    return byToken(right ? accounts.token(id) : undefined, from)
+  }
+
+  function byToken(token: DeviceToken | undefined, from: string): User | undefined {
+    const user = token && users.ofToken(token, from)
+    if (user) accounts.touch(user.session)
     else attempts.fail(sourceOf(from))
     return user
   }
@@ -60,8 +67,9 @@ export function createProviders(deps: {
       return user && fold(user.name) === fold(name) ? user : undefined
     },
     /** Account passwords are not taken here: the clients that speak MPD keep them in the clear. */
-    mpd({ password }, from) {
-      if (isDeviceToken(password)) return byDeviceToken(password, from)
+    mpd({ password, plain }, from) {
+      // An access token is all of a person at every door, and whoever reads along would have it.
+      if (plain || isDeviceToken(password)) return byDeviceToken(password, from)
       try {
         const user = byAccessToken(password, from)
         if (user) return user
@@ -71,6 +79,8 @@ export function createProviders(deps: {
       attempts.fail(sourceOf(from))
       throw badCredential()
     },
+    /** Looked up by what it is: a fingerprint is no secret, and the key behind it has been proved. */
+    certificate: ({ fingerprint }, from) => byToken(accounts.tokenOf(fingerprint), from),
     /** The session's refresh token: looked up and never rotated, for a page sends many requests at once. */
     cookie({ value }, from) {
       const hash = hashOpaque('sr1', value)

@@ -12,6 +12,7 @@ import {
   idle,
   migrations,
   type NewAccount,
+  type NewToken,
   type Row,
   readSnapshot,
   type Session,
@@ -65,7 +66,12 @@ export interface Accounts {
   token(id: string): DeviceToken | undefined
   /** SHA-256 of the token's secret. */
   secretOf(token: string): Buffer | undefined
-  createToken(token: Omit<DeviceToken, 'id' | 'created' | 'used'>, secret: Buffer): DeviceToken
+  /** The token of the certificate whose SHA-256 (hex, small letters) this is. */
+  tokenOf(fingerprint: string): DeviceToken | undefined
+  /** `secret` is its SHA-256. */
+  createToken(token: NewToken, secret: Buffer): DeviceToken
+  /** One that stands on a certificate (its SHA-256, as above), and ends when that does. No two stand on the same. */
+  createCertificate(token: NewToken & { readonly expires: number }, fingerprint: string): DeviceToken
   removeToken(id: string): boolean
   /** Notes that a session or token was used; written later, and seldom. */
   touch(id: string): void
@@ -216,6 +222,21 @@ export function openAccounts(options: {
     return account
   }
 
+  function insertToken(token: NewToken, kind: DeviceToken['kind'], proof: Buffer): DeviceToken {
+    if (count('token WHERE account = ?', token.account) >= maxTokens) {
+      throw new Fault('forbidden', `an account has at most ${maxTokens} device tokens: revoke one first`)
+    }
+    const { account, label, role, expires } = token
+    if (count('account WHERE id = ? AND disabled = 0', account) === 0) {
+      throw new Fault('forbidden', 'the account is disabled or gone')
+    }
+    const players = token.players && JSON.stringify(token.players)
+    const made: DeviceToken = { ...token, id: createId(), kind, created: now(), used: null }
+    const sql = `INSERT INTO token (id, account, ${kind}, label, role, players, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+    run(sql, made.id, account, proof, label, role, players, made.created, expires)
+    return made
+  }
+
   function createKey(): void {
     if (count('signing_key') > 0) return // another process was quicker
     const jwk = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }))
@@ -358,21 +379,15 @@ export function openAccounts(options: {
     tokens: () => [...current().tokens.values()],
     token: (id) => current().tokens.get(id),
     secretOf: (id) => find(({ secrets }) => secrets.get(id)),
-    createToken: (token, secret) =>
+    tokenOf: (fingerprint) => find(({ certificates }) => certificates.get(fingerprint)),
+    createToken: (token, secret) => change(() => insertToken(token, 'secret', secret)),
+    createCertificate: (token, fingerprint) =>
       change(() => {
-        if (count('token WHERE account = ?', token.account) >= maxTokens) {
-          throw new Fault('forbidden', `an account has at most ${maxTokens} device tokens: revoke one first`)
+        const certificate = Buffer.from(fingerprint, 'hex')
+        if (count('token WHERE certificate = ?', certificate) > 0) {
+          throw new Fault('bad-arguments', 'this certificate is already in use by a device')
         }
-        const { account, label, role, expires } = token
-        if (count('account WHERE id = ? AND disabled = 0', account) === 0) {
-          throw new Fault('forbidden', 'the account is disabled or gone')
-        }
-        const players = token.players && JSON.stringify(token.players)
-        const made: DeviceToken = { ...token, id: createId(), created: now(), used: null }
-        const sql =
-          'INSERT INTO token (id, account, secret, label, role, players, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
-        run(sql, made.id, account, secret, label, role, players, made.created, expires)
-        return made
+        return insertToken(token, 'certificate', certificate)
       }),
     removeToken: (id) => change(() => run('DELETE FROM token WHERE id = ?', id)) > 0,
     touch(id) {

@@ -28,8 +28,10 @@ export interface Session {
   readonly from: string
 }
 
+/** What lets one device in: a secret it shows, or the certificate of a key it holds. */
 export interface DeviceToken {
   readonly id: string
+  readonly kind: 'secret' | 'certificate'
   readonly account: string
   readonly label: string
   /** The ceiling: calls need this role's permission as well as the account's. */
@@ -37,10 +39,13 @@ export interface DeviceToken {
   /** The players it is for; null for all of them. */
   readonly players: readonly string[] | null
   readonly created: number
+  /** A certificate always has an end, which is its own. */
   readonly expires: number | null
   /** When it was last shown, to the minute. */
   readonly used: number | null
 }
+
+export type NewToken = Omit<DeviceToken, 'id' | 'kind' | 'created' | 'used'>
 
 export interface SigningKey {
   readonly kid: string
@@ -79,6 +84,19 @@ export const migrations = [
   CREATE TABLE signing_key (kid TEXT PRIMARY KEY, jwk TEXT NOT NULL, created INTEGER NOT NULL) STRICT;
   CREATE TABLE setup (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) STRICT;
   `,
+  // Either a secret or a certificate. SQLite cannot lift a NOT NULL, so the table is made anew.
+  `
+  CREATE TABLE device (
+    id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES account ON DELETE CASCADE, secret BLOB, certificate BLOB UNIQUE,
+    label TEXT NOT NULL, role TEXT, players TEXT, created INTEGER NOT NULL, expires INTEGER, used INTEGER,
+    CHECK ((secret IS NULL) <> (certificate IS NULL)), CHECK (certificate IS NULL OR expires IS NOT NULL)
+  ) STRICT;
+  INSERT INTO device SELECT id, account, secret, NULL, label, role, players, created, expires, used FROM token
+    ORDER BY rowid;
+  DROP TABLE token;
+  ALTER TABLE device RENAME TO token;
+  CREATE INDEX token_account ON token (account);
+  `,
 ]
 
 /** What memory holds: a copy of one moment, replaced as a whole. */
@@ -89,6 +107,8 @@ export interface Snapshot {
   readonly refreshes: ReadonlyMap<string, Session>
   readonly tokens: ReadonlyMap<string, DeviceToken>
   readonly secrets: ReadonlyMap<string, Buffer>
+  /** By fingerprint, in hex. */
+  readonly certificates: ReadonlyMap<string, DeviceToken>
   readonly known: ReadonlyMap<string, ReadonlySet<string>>
 }
 
@@ -116,9 +136,10 @@ function toAccount({ id, name, roles, disabled, created }: Row): Account {
   }
 }
 
-function toToken({ id, account, label, role, players, created, expires, used }: Row): DeviceToken {
+function toToken({ id, account, certificate, label, role, players, created, expires, used }: Row): DeviceToken {
   return {
     id: String(id),
+    kind: certificate == null ? 'secret' : 'certificate',
     account: String(account),
     label: String(label),
     role: role == null ? null : String(role),
@@ -135,7 +156,11 @@ export function readSnapshot(db: DatabaseSync): Snapshot {
     const all = (table: string) => db.prepare(`SELECT * FROM ${table} ORDER BY rowid`).all()
     const accounts = new Map(all('account').map((row) => [String(row.id), toAccount(row)]))
     const sessions = all('session').map((row) => ({ session: toSession(row), refresh: row.refresh as Uint8Array }))
-    const tokens = all('token')
+    const tokens = all('token').map((row) => ({
+      token: toToken(row),
+      secret: row.secret as Uint8Array | null,
+      certificate: row.certificate as Uint8Array | null,
+    }))
     const known = new Map<string, Set<string>>()
     for (const { account, source } of db.prepare('SELECT account, source FROM known').all()) {
       const sources = known.get(String(account)) ?? new Set()
@@ -146,8 +171,13 @@ export function readSnapshot(db: DatabaseSync): Snapshot {
       names: new Map([...accounts.values()].map((account) => [fold(account.name), account])),
       sessions: new Map(sessions.map(({ session }) => [session.id, session])),
       refreshes: new Map(sessions.map(({ session, refresh }) => [Buffer.from(refresh).toString('hex'), session])),
-      tokens: new Map(tokens.map((row) => [String(row.id), toToken(row)])),
-      secrets: new Map(tokens.map((row) => [String(row.id), Buffer.from(row.secret as Uint8Array)])),
+      tokens: new Map(tokens.map(({ token }) => [token.id, token])),
+      secrets: new Map(tokens.flatMap(({ token, secret }) => (secret ? [[token.id, Buffer.from(secret)]] : []))),
+      certificates: new Map(
+        tokens.flatMap(({ token, certificate }) =>
+          certificate ? [[Buffer.from(certificate).toString('hex'), token]] : [],
+        ),
+      ),
       known,
     }
   } finally {

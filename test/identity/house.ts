@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, sign, type webcrypto } from 'node:crypto'
+import { createHash, createPrivateKey, randomBytes, sign, type webcrypto } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,6 +61,16 @@ export function createHouse(options: { dir?: string; pollMs?: number; derive?: D
         hashSecret(secret),
       )
       return { id: made.id, text: writeDeviceToken(made.id, secret) }
+    },
+    /** A device token of the account that stands on a certificate, by a fingerprint of the test's own making. */
+    certificate(account: Account, more: { role?: string; players?: readonly string[]; expires?: number } = {}) {
+      const fingerprint = randomBytes(32).toString('hex')
+      const { role = null, players = null, expires = clock.now + 86_400_000 } = more
+      const made = accounts.createCertificate(
+        { account: account.id, label: 'test', role, players, expires },
+        fingerprint,
+      )
+      return { id: made.id, fingerprint }
     },
   }
 }

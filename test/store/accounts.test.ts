@@ -20,6 +20,7 @@ import type { Fault } from '../../src/call/fault.ts'
 import { hashSecret } from '../../src/identity/tokens.ts'
 import { openAccounts } from '../../src/store/accounts.ts'
 import { fold } from '../../src/store/name.ts'
+import { migrations } from '../../src/store/record.ts'
 import { codeOf, createDir, createHouse, faultOf } from '../identity/house.ts'
 
 const open = (dir: string, more: Partial<Parameters<typeof openAccounts>[0]> = {}) => {
@@ -454,4 +455,111 @@ it('what another process has just made is known at once, without waiting for the
   shell.create({ name: 'ben', roles: ['kid'], password: 'hash' })
   expect(gateway.byName('Ben')?.name).toBe('ben')
   expect(gateway.byName('nobody')).toBeUndefined()
+})
+
+describe('a certificate', () => {
+  const fingerprint = 'ab'.repeat(32)
+  const token = (account: string) => ({
+    account,
+    label: 'radio',
+    role: null,
+    players: null,
+    expires: Date.UTC(2027, 0),
+  })
+
+  function withTwo() {
+    const dir = createDir()
+    const accounts = open(dir)
+    const eva = accounts.create({ name: 'Eva', roles: ['owner'], password: 'hash' }).id
+    const gus = accounts.create({ name: 'Gus', roles: ['guest'], password: 'hash' }).id
+    return { dir, accounts, eva, gus }
+  }
+
+  it('stands for one device: neither the same account nor another can have it again', async () => {
+    const { accounts, eva, gus } = withTwo()
+    const made = accounts.createCertificate(token(eva), fingerprint)
+    expect(made).toMatchObject({ kind: 'certificate', account: eva, expires: Date.UTC(2027, 0) })
+    for (const account of [eva, gus]) {
+      const fault = await faultOf(() => accounts.createCertificate(token(account), fingerprint))
+      expect([fault?.code, fault?.message]).toEqual(['bad-arguments', 'this certificate is already in use by a device'])
+    }
+    expect(accounts.tokenOf(fingerprint)).toEqual(made)
+    expect(accounts.tokens()).toEqual([made])
+    expect(accounts.secretOf(made.id)).toBeUndefined()
+    accounts.removeToken(made.id)
+    expect(accounts.tokenOf(fingerprint)).toBeUndefined()
+  })
+
+  it('made by another process is known at once, and survives a restart', () => {
+    const { dir, accounts, eva } = withTwo()
+    const made = open(dir).createCertificate(token(eva), fingerprint)
+    expect(accounts.tokenOf(fingerprint)).toEqual(made)
+    accounts.close()
+    expect(open(dir).tokenOf(fingerprint)).toEqual(made)
+  })
+
+  it('is one of the hundred tokens an account may have', async () => {
+    const { accounts, eva } = withTwo()
+    for (let i = 0; i < 100; i++) accounts.createToken({ ...token(eva), expires: null }, Buffer.alloc(32, i))
+    expect(await codeOf(() => accounts.createCertificate(token(eva), fingerprint))).toBe('forbidden')
+  })
+
+  it('the database itself takes a secret or a certificate, never both, none, or a certificate without an end', () => {
+    const { dir, eva } = withTwo()
+    const db = new DatabaseSync(join(dir, 'accounts.sqlite'))
+    const insert = (secret: Buffer | null, certificate: Buffer | null, expires: number | null) =>
+      db
+        .prepare('INSERT INTO token (id, account, secret, certificate, label, created, expires) VALUES (?,?,?,?,?,?,?)')
+        .run(String(secret), eva, secret, certificate, 'x', 0, expires)
+    const [a, b] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+    expect(() => insert(a, b, 1)).toThrow(/CHECK/)
+    expect(() => insert(null, null, 1)).toThrow(/CHECK/)
+    expect(() => insert(null, b, null)).toThrow(/CHECK/)
+    expect(() => insert(null, b, 1)).not.toThrow()
+    expect(() => insert(a, null, null)).not.toThrow()
+    db.close()
+  })
+})
+
+it('device tokens of the first schema stay what they were', () => {
+  const dir = createDir()
+  const [first = ''] = migrations
+  const db = new DatabaseSync(join(dir, 'accounts.sqlite'))
+  db.exec(first)
+  db.exec(`
+    PRAGMA user_version = 1;
+    INSERT INTO account (id, name, folded, roles, password, created) VALUES ('a', 'Eva', 'eva', '["owner"]', 'hash', 1);
+    INSERT INTO token VALUES ('t1', 'a', x'0101', 'phone', 'guest', '["home"]', 2, 3, 4);
+    INSERT INTO token VALUES ('t0', 'a', x'0202', 'radio', NULL, NULL, 5, NULL, NULL);`)
+  db.close()
+  chmodSync(join(dir, 'accounts.sqlite'), 0o600)
+  const accounts = open(dir)
+  expect(accounts.tokens()).toEqual([
+    {
+      id: 't1',
+      kind: 'secret',
+      account: 'a',
+      label: 'phone',
+      role: 'guest',
+      players: ['home'],
+      created: 2,
+      expires: 3,
+      used: 4,
+    },
+    {
+      id: 't0',
+      kind: 'secret',
+      account: 'a',
+      label: 'radio',
+      role: null,
+      players: null,
+      created: 5,
+      expires: null,
+      used: null,
+    },
+  ])
+  expect(accounts.secretOf('t0')).toEqual(Buffer.from([2, 2]))
+  accounts.create({ name: 'Gus', roles: ['owner'], password: 'hash' })
+  accounts.remove('a')
+  expect(accounts.tokens(), 'and go with their account').toEqual([])
 })
