@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { until } from '../real/tools.ts'
-import { dial, ended, exchange, knock, type MpdClient, openMpd } from './clients.ts'
+import { ask, dial, ended, exchange, knock, type MpdClient, openMpd } from './clients.ts'
 import { attack, type House, heard } from './harness.ts'
 
 /** What comes back for some bytes when they end the connection. */
@@ -254,21 +254,26 @@ attack('MPD', [
   },
   {
     id: 'M10',
-    attack: 'one person takes every connection the player has',
+    attack: 'one person keeps the player’s connections busy',
     async run(house) {
-      const mine = await Promise.all(Array.from({ length: 8 }, () => openMpd(house, house.kid)))
-      const answers = await Promise.all(mine.map((mpd) => mpd.ask('status\n')))
-      expect(answers.filter((text) => text.startsWith('volume:'))).toHaveLength(4)
-      expect(answers.filter((text) => /^ACK \[52@0\]/.test(text))).toHaveLength(4)
-      // Three more people do the same, and the owner still gets in.
-      const others = await Promise.all(
-        [house.guest, house.member].flatMap((person) => Array.from({ length: 5 }, () => openMpd(house, person))),
-      )
-      await Promise.all(others.map((mpd) => mpd.ask('status\n')))
-      const owner = await openMpd(house, house.owner)
-      expect(await owner.ask('status\n')).toMatch(/^volume:/)
-      for (const mpd of [...mine, ...others, owner]) mpd.close()
+      // Connections to the gateway are none to the player.
+      const many = await Promise.all(Array.from({ length: 12 }, () => openMpd(house, house.kid)))
+      const answers = await Promise.all(many.map((mpd) => mpd.ask('status\n')))
+      expect(answers.every((text) => text.startsWith('volume:'))).toBe(true)
+      // What the player is slow to answer is the matter of whoever asked it.
+      house.demo.faults.hang = true
+      house.demo.faults.only = /^pause/
+      const hanging = many.map((mpd) => mpd.ask('pause 1\n'))
+      await until(() => heard(house).includes('pause "1"') || undefined)
+      for (const person of [house.guest, house.member, house.owner]) {
+        const mpd = await openMpd(house, person)
+        for (let i = 0; i < 5; i++) expect(await mpd.ask('status\n'), person.name).toMatch(/^volume:/)
+        mpd.close()
+      }
+      for (const mpd of many) mpd.close()
+      await Promise.all(hanging)
     },
+    reaches: [/^pause "1"$/],
     disturbs: true,
   },
   {
@@ -427,5 +432,134 @@ attack('MPD', [
       // Neither greeting nor answer: only an alert of TLS, which is no text of MPD.
       expect(await all).not.toMatch(/OK|ACK/)
     },
+  },
+  {
+    id: 'M16',
+    attack: 'a forbidden command behind a thousand others, and lists that are as long as may be, or longer',
+    reaches: [/^pause "1"$/, /^command_list_(begin|end)$/],
+    async run(house) {
+      const list = (count: number, last: string, begin = 'command_list_begin') =>
+        `${begin}\n${'pause 1\n'.repeat(count - 1)}${last}\ncommand_list_end\n`
+      const mine = await openMpd(house, house.member)
+      const owner = await openMpd(house, house.owner)
+      const asked = () => heard(house).filter((line) => /pause|list/.test(line))
+      for (const begin of ['command_list_begin', 'command_list_ok_begin']) {
+        expect(await mine.ask(list(1_000, 'kill', begin))).toMatch(/^ACK \[4@999\] \{kill\} [^\n]*\n$/)
+        expect(await owner.ask(list(2_048, 'newpartition x', begin))).toMatch(/^ACK \[4@2047\] \{newpartition\} /)
+        for (const mpd of [mine, owner]) expect(await mpd.ask('ping\n')).toBe('OK\n')
+      }
+      expect(asked()).toEqual([])
+      // What was not done is not counted either.
+      expect(await mine.ask(list(1_000, 'pause 1'))).toBe('OK\n')
+      expect(asked()).toHaveLength(1_002)
+      expect(await owner.ask(list(2_048, 'pause 1'))).toBe('OK\n')
+      expect(asked()).toHaveLength(1_002 + 2_050)
+      for (const last of ['pause 1', 'newpartition x']) {
+        expect(await ends(house, list(2_049, last))).toMatch(/^ACK \[5@2048\] \{\} [^\n]*\n$/)
+      }
+      expect(asked()).toHaveLength(1_002 + 2_050)
+      for (const mpd of [mine, owner]) mpd.close()
+    },
+  },
+  {
+    id: 'M17',
+    attack: 'a list that began with other rights than it ends with, or holds what belongs to the connection',
+    reaches: [/^pause "1"$/, /^command_list_(ok_)?(begin|end)$/],
+    async run(house) {
+      const someone = house.person('member')
+      const mpd = await openMpd(house, someone)
+      expect(await mpd.ask('ping\n')).toBe('OK\n')
+      mpd.send('command_list_begin\npause 1\nclear\n')
+      house.accounts.setRoles(someone.id, ['kid'])
+      await until(
+        async () => (await ask(house, '/auth/me', { token: someone.token })).text.includes('"kid"') || undefined,
+      )
+      expect(await mpd.ask('command_list_end\n')).toMatch(/^ACK \[4@1\] \{clear\}/)
+      mpd.send('command_list_begin\npause 1\n')
+      house.accounts.setDisabled(someone.id, true)
+      expect(await mpd.end()).toBe('')
+      const other = await openMpd(house, house.owner)
+      for (const begin of ['command_list_begin', 'command_list_ok_begin']) {
+        for (const inner of [
+          ...['command_list_begin', 'command_list_ok_begin', 'idle', 'idle mixer', 'noidle', 'close', 'commands'],
+          ...[`password ${house.kid.token}`, 'notcommands', 'partition home', 'listpartitions'],
+        ]) {
+          const list = `${begin}\npause 1\n${inner}\npause 1\ncommand_list_end\n`
+          const answer = await other.ask(list)
+          // A noidle that nothing waits for is nothing, wherever it stands.
+          if (inner === 'noidle') expect(answer, list).toMatch(/^(list_OK\nlist_OK\n)?OK\n$|^ACK \[5@1\]/)
+          else expect(answer, list).toMatch(/^ACK \[5@1\] \{\} [^\n]*\n$/)
+          expect(await other.ask('ping\n'), list).toBe('OK\n')
+        }
+      }
+      const nested = 'command_list_begin\n'.repeat(50)
+      expect(await other.ask(`${nested}pause 1\ncommand_list_end\n`)).toMatch(/^ACK \[5@0\]/)
+      expect(await other.ask('command_list_end\n')).toMatch(/^ACK \[5@0\]/)
+      other.close()
+    },
+  },
+  {
+    id: 'M18',
+    attack: 'lines, arguments and lists at their bounds and one beyond',
+    reaches: [/^prio /],
+    async run(house) {
+      const mpd = await openMpd(house, house.owner)
+      const long = (bytes: number) => `${'x'.repeat(bytes)}\n`
+      expect(await mpd.ask(long(8_191))).toMatch(/^ACK \[5@0\] \{\} unknown command/)
+      expect(await mpd.ask(`${'x'.repeat(8_190)}\r\n`)).toMatch(/^ACK \[5@0\] \{\} unknown command/)
+      expect(await ends(house, long(8_192))).toMatch(/^ACK \[5@0\] \{\} [^\n]*\n$/)
+      expect(await ends(house, `ping\ncommand_list_begin\n${long(8_192)}`)).toMatch(/^OK\nACK \[5@0\] /)
+      // Quoted anew it would be longer than a player takes.
+      expect(await mpd.ask(`find title "${'\\"'.repeat(2_040)}" artist "${'\\\\'.repeat(2_000)}"\n`)).toMatch(
+        /^ACK \[[25]@0\]/,
+      )
+      const prio = (count: number) => `prio 1${' 0:1'.repeat(count - 1)}\n`
+      expect(await mpd.ask(prio(64))).not.toContain('Too many')
+      expect(await mpd.ask(prio(65))).toMatch(/^ACK \[2@0\] \{prio\} Too many arguments/)
+      expect(heard(house).filter((line) => line.startsWith('prio'))).toHaveLength(1)
+      expect(await mpd.ask(`find title ${'a'.repeat(4_096)}b\n`)).toMatch(/^ACK \[2@0\] \{find\} Argument too long/)
+      const line = `find title ${'a'.repeat(1_012)}\n`
+      const list = (count: number) =>
+        `command_list_begin\n${line.repeat(count)}kill x\nnewpartition x\ncommand_list_end\n`
+      expect(line).toHaveLength(1_024)
+      expect(await mpd.ask(list(2_040))).toMatch(/^ACK \[2@2040\] \{kill\}/)
+      expect(await ends(house, `command_list_begin\n${`find title ${'a'.repeat(2_036)}\n`.repeat(1_030)}`)).toMatch(
+        /^ACK \[5@10\d\d\] \{\} [^\n]*\n$/,
+      )
+      mpd.close()
+    },
+  },
+  {
+    id: 'M19',
+    attack: 'asking without reading, and staying without asking',
+    reaches: [/^(search|list)/],
+    async run(house) {
+      const before = house.log.length
+      const slow = await openMpd(house, house.member)
+      const gone = new Promise((resolve) => slow.socket.once('close', resolve))
+      slow.socket.pause()
+      // Its answers fill what the kernel keeps, and then wait here.
+      const loop = setInterval(() => slow.send(`commands\n`.repeat(500)), 1)
+      await until(() => slow.socket.writableLength > 2 ** 20 || undefined)
+      clearInterval(loop)
+      const other = await openMpd(house, house.kid)
+      expect(await other.ask('status\n')).toMatch(/^volume:/)
+      other.send('idle\n')
+      const silent = await openMpd(house, house.guest)
+      house.jump(31_000)
+      await until(
+        () =>
+          house.log.slice(before).some((record) => record.from === house.from && record.msg !== 'decision') ||
+          undefined,
+      )
+      house.jump(31_000)
+      slow.socket.resume()
+      await gone
+      await silent.end()
+      // Who idles may be silent.
+      expect(await other.ask('noidle\n')).toBe('OK\n')
+      other.close()
+    },
+    disturbs: true,
   },
 ])
