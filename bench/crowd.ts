@@ -11,9 +11,6 @@ interface Wake {
   /** Milliseconds from `setvol` to the first and to the last client that heard. */
   readonly first: number
   readonly last: number
-  /** Microseconds of the process in the middle, and of the player, for each client that heard. */
-  readonly cpu: number
-  readonly playerCpu: number
 }
 
 const rest = Buffer.from('idle\n')
@@ -35,54 +32,63 @@ export async function measureCrowd(rounds: number, clients = 500): Promise<void>
     rows.push(await wakeAll(contender, player.pid, clients, rounds))
   }
   console.log(
-    `\nMopidy: ${clients} clients in idle, a setvol wakes them all; as many connections at Mopidy, save 20 for Stagedoor\n`,
+    `\nMopidy: ${clients} clients in idle, a setvol wakes them all (Mopidy takes 20 connections for Stagedoor, and all of them for the others).
+CPU: for waking one and hearing it go back to sleep. Memory: of the process in the middle for one that sleeps, and of Mopidy.\n`,
   )
-  const head = ['', 'first ms', 'last ms', 'spread ms', 'CPU µs', 'player’s CPU µs', 'kB per connection', 'player’s kB']
+  const head = ['', 'first ms', 'last ms', 'spread ms', 'CPU µs', 'player’s CPU µs', 'kB', 'player’s kB']
   printTable(head, rows)
   for (const proxy of proxies) await proxy.stop()
   await house.gateway.stop()
   await Promise.all([small.stop(), large.stop()])
 }
 
+/** One row: medians of the rounds. */
 async function wakeAll(contender: Contender, player: number, clients: number, rounds: number): Promise<string[]> {
   const { name, target, pid, token } = contender
   const talk = talkMpd(token, () => 'status')
+  /** Of the process in the middle, and of the player. */
+  const both = (of: (id: number) => number): Pair => [pid === undefined ? Number.NaN : of(pid), of(player)]
   const speaker = await connectClient(target, talk, 0)
-  const memory = () => [pid === undefined ? 0 : memoryOf(pid), memoryOf(player)] as const
-  const before = memory()
+  const empty = both(memoryOf)
   const crowd: Client[] = []
   while (crowd.length < clients) crowd.push(await connectClient(target, talk, crowd.length))
+
+  const sleep = async () => {
+    const heard = crowd.map((client) => client.ask(rest))
+    for (const done of heard) done.catch(() => {}) // the last of them end with the connection
+    await speaker.ask(Buffer.from('status\n')) // whoever is asked later answers later
+    return heard
+  }
+  let asleep = await sleep()
+  const full = both(memoryOf)
+  const idle = both(cpuOf)
   const wakes: Wake[] = []
-  let idle = crowd.map((client) => client.ask(rest))
-  // Who is asked later is answered later: then all of them are asleep.
-  await speaker.ask(Buffer.from('status\n'))
-  const after = memory()
   for (let round = 0; round < rounds; round++) {
-    const cpu = () => [pid === undefined ? 0 : cpuOf(pid), cpuOf(player)] as const
-    const [mine, its] = cpu()
     const begin = performance.now()
-    const heard: number[] = []
-    const all = Promise.all(idle.map((done) => done.then(() => heard.push(performance.now() - begin))))
+    const times: number[] = []
+    const all = Promise.all(asleep.map((done) => done.then(() => times.push(performance.now() - begin))))
     await speaker.ask(Buffer.from(`setvol ${20 + (round % 50)}\n`))
     await all
-    const [mineNow, itsNow] = cpu()
-    const [first = 0, last = 0] = [heard[0], heard.at(-1)]
-    wakes.push({ first, last, cpu: (mineNow - mine) / clients, playerCpu: (itsNow - its) / clients })
-    idle = crowd.map((client) => client.ask(rest))
-    await speaker.ask(Buffer.from('status\n'))
+    wakes.push({ first: times[0] ?? Number.NaN, last: times.at(-1) ?? Number.NaN })
+    asleep = await sleep()
   }
-  for (const done of idle) done.catch(() => {}) // they sleep until they are closed
+  const busy = both(cpuOf)
   for (const client of [speaker, ...crowd]) client.close()
-  const of = (pick: (wake: Wake) => number) => median(wakes.map(pick))
-  const each = (i: 0 | 1) => ((after[i] - before[i]) / clients / 1000).toFixed(1)
+
+  const of = (pick: (wake: Wake) => number) => median(wakes.map(pick)).toFixed(1)
+  const grown = (now: Pair, before: Pair, per: number) => now.map((value, i) => show((value - (before[i] ?? 0)) / per))
   return [
     name,
-    of((wake) => wake.first).toFixed(1),
-    of((wake) => wake.last).toFixed(1),
-    of((wake) => wake.last - wake.first).toFixed(1),
-    pid === undefined ? '–' : of((wake) => wake.cpu).toFixed(0),
-    of((wake) => wake.playerCpu).toFixed(0),
-    pid === undefined ? '–' : each(0),
-    each(1),
+    of((wake) => wake.first),
+    of((wake) => wake.last),
+    of((wake) => wake.last - wake.first),
+    ...grown(busy, idle, clients * rounds),
+    ...grown(full, empty, clients * 1000),
   ]
+}
+
+type Pair = readonly [number, number]
+
+function show(value: number): string {
+  return Number.isNaN(value) ? '–' : value.toFixed(0)
 }
