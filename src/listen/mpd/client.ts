@@ -1,16 +1,20 @@
 import type { Duplex } from 'node:stream'
-import { type Call, createCall, type Origin, type Principal, type User } from '../../call/call.ts'
+import { createCall, type Origin, type User } from '../../call/call.ts'
 import { Fault } from '../../call/fault.ts'
-import { isStream } from '../../call/uri.ts'
 import { type Gate, Refusal } from '../../gate/gate.ts'
-import type { Identity } from '../../identity/identity.ts'
+import type { Credential, Identity } from '../../identity/identity.ts'
 import { ack } from '../../protocol/mpd/ack.ts'
 import { mpd } from '../../protocol/mpd/catalog.ts'
-import { commandOf, encode, type MpdRequest } from '../../protocol/mpd/decode.ts'
-import { subsystems } from '../../protocol/mpd/events.ts'
+import { commandOf, type MpdRequest } from '../../protocol/mpd/decode.ts'
 import { createSession, type Step } from '../../protocol/mpd/session.ts'
-import type { MpdConnection, MpdPlayer } from '../../upstream/player.ts'
-import { announce, isLocal, isSetting, type Local, usable } from './local.ts'
+import type { Framing } from '../../protocol/mpd/view.ts'
+import type { MpdPlayer } from '../../upstream/player.ts'
+import { createIdle } from './idle.ts'
+import { admitList } from './list.ts'
+import { createAnswers, isLocal, list } from './local.ts'
+import { createOutlet } from './outlet.ts'
+import { createPresence } from './presence.ts'
+import { relay } from './relay.ts'
 
 export const mpdClientDefaults = {
   /** From connecting to signing in. */
@@ -34,11 +38,23 @@ export interface MpdClientDeps {
   /** The first is the default. */
   readonly players: ReadonlyMap<string, MpdPlayer>
   readonly now: () => number
-  readonly newId: () => string
+  readonly log: { warn(about: object, text: string): void }
   readonly limits: Readonly<typeof mpdClientDefaults>
+}
+
+/** How a client came to the door. */
+export interface Arrival {
+  /** Its address, without the port. */
+  readonly from: string
+  /** Begins the ids of its requests; no other connection has the same. */
+  readonly id: string
+  /** It came without TLS: only device tokens count, and none of them for more than these roles. */
+  readonly ceiling?: readonly string[] | undefined
+  /** SHA-256 of the certificate that it proved to hold the key of: 64 hex digits in lower case. */
+  readonly fingerprint?: string | undefined
   /** Whether a stranger from there may say one thing more. */
-  readonly knock: () => boolean
-  readonly onSignIn: () => void
+  knock(): boolean
+  onSignIn(user: User): void
 }
 
 export interface MpdClient {
@@ -51,49 +67,30 @@ type Permit = ReturnType<Gate['admit']>
 /** Commands of one connection between two looks at all the others. */
 const inOneGo = 32
 
-interface Idle {
-  readonly permit: Permit
-  readonly wanted: readonly string[]
-  /** Kept when the client said `noidle`. */
-  readonly left: Promise<void>
-  leave(): void
-  isLeft: boolean
-  link?: MpdConnection
-  done?: Promise<void>
-}
-
-/**
- * One client: what it sends is acted upon strictly in order, one step at a time.
- *
- * Its private connection to the player is opened by the first command that needs it and opened anew when it broke.
- */
-export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): MpdClient {
+/** One client: what it sends is acted upon strictly in order, one step at a time. */
+export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps): MpdClient {
   const { gate, identity, players, now, limits } = deps
-  // Before sign-in a list would only take memory.
-  const session = createSession({ mayList: () => by.kind === 'user' })
+  const { from, ceiling } = arrival
   const openedAt = now()
-  const settings = new Map<string, Permit>()
-  let by: Principal = { kind: 'anonymous', from }
-  let player = [...players.keys()][0] ?? ''
-  let link: MpdConnection | undefined
-  /** The connection to the player was replaced: what changed in between was seen by nobody. */
-  let missed = false
-  let idle: Idle | undefined
+  // Before sign-in a list would only take memory.
+  const session = createSession({ mayList: () => presence.by.kind === 'user' })
+  const outlet = createOutlet(socket, now)
+  const idle = createIdle({ maySee: (subsystem) => presence.maySee(subsystem), tell: awake })
+  const presence = createPresence({ gate, players, from, ceiling, onChange: idle.mark, onLeave: idle.forget })
+  const answers = createAnswers({ gate, presence, players, write, part: () => part(), signIn: signInBy })
   let state: 'open' | 'parting' | 'gone' = 'open'
   let busy = false
   let wrong = 0
+  let asked = 0
   let heardAt = openedAt
   let partingAt = 0
-  let unreadSince: number | undefined
-  let drained: Promise<void> | undefined
-  let release = () => {}
 
   function destroy(): void {
     if (state === 'gone') return
     state = 'gone'
-    link?.close()
+    presence.close()
     socket.destroy()
-    release()
+    outlet.close()
   }
 
   /** Ends after what was written has gone out. What the client still sends is read and thrown away: a reset could outrun our last word. */
@@ -101,59 +98,54 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
     if (state !== 'open') return
     state = 'parting'
     partingAt = now()
-    link?.close()
+    presence.close()
     socket.end(text)
     socket.resume()
-    release()
+    outlet.close()
   }
 
   function write(bytes: Uint8Array | string): void | Promise<void> {
-    if (state !== 'open' || bytes.length === 0 || socket.write(bytes)) return
-    unreadSince ??= now()
-    drained ??= new Promise((resolve) => {
-      release = () => {
-        drained = undefined
-        unreadSince = undefined
-        resolve()
-      }
-    })
-    return drained
+    if (state === 'open') return outlet.write(bytes)
   }
 
-  function refuse(fault: Fault, command: string, index = 0): void | Promise<void> {
-    return write(ack(fault, command, index))
+  function refuse(error: unknown, command: string, index = 0): void | Promise<void> {
+    return write(ack(Fault.from(error), command, index))
   }
 
-  function origin(at = player): Origin {
-    return { id: deps.newId(), by, door: 'mpd', player: at, at: now() }
+  function origin(player = presence.player): Origin {
+    return { id: `${arrival.id}-${++asked}`, by: presence.by, door: 'mpd', player, at: now() }
   }
 
   async function pump(): Promise<void> {
     if (busy) return
     busy = true
     let done = 0
+    socket.cork() // What can be answered at once goes out together.
     try {
-      while (state === 'open') {
-        const step = session.next()
-        if (step === undefined) break
-        await perform(step)
-        heardAt = now()
+      for (let step = session.next(); step && state === 'open'; step = session.next()) {
+        const doing = perform(step)
         done += step.kind === 'list' ? step.requests.length : 1
-        // Who sends thousands at once takes turns with everybody else.
-        if (done < inOneGo) continue
-        done = 0
-        await new Promise((turn) => setImmediate(turn))
+        if (doing || done >= inOneGo) {
+          socket.uncork()
+          await doing
+          // Who sends thousands at once takes turns with everybody else.
+          if (done >= inOneGo) await new Promise((turn) => setImmediate(turn))
+          if (done >= inOneGo) done = 0
+          socket.cork()
+        }
+        heardAt = now()
       }
     } catch {
       destroy() // A defect of ours: better gone than out of step.
     }
+    socket.uncork()
     busy = false
-    if (state === 'open') socket.resume()
+    if (state === 'open' && socket.isPaused()) socket.resume()
   }
 
-  async function perform(step: Step): Promise<void> {
+  function perform(step: Step): void | Promise<void> {
     // Each command leaves a record: whoever has no account may not bury those of others.
-    if (by.kind === 'anonymous' && !deps.knock()) return part()
+    if (presence.by.kind === 'anonymous' && !arrival.knock()) return part()
     switch (step.kind) {
       case 'command':
         return obey(step.request)
@@ -162,8 +154,9 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
       case 'idle':
         return rest(step.request)
       case 'noidle':
-        idle?.leave()
-        return idle?.done
+        idle.leave()
+        session.wake()
+        return write('OK\n')
       case 'fault':
         return object(step)
       case 'end':
@@ -172,202 +165,104 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
   }
 
   /** A command that could not be read. A stranger hears no more than that it is not for strangers. */
-  async function object({ fault, command, index, close }: Extract<Step, { kind: 'fault' }>): Promise<void> {
+  function object({ fault, command, index, close }: Extract<Step, { kind: 'fault' }>): void | Promise<void> {
     if (close) return part(ack(fault, command, index))
     const isOpen = mpd[command as keyof typeof mpd]?.capability === 'anyone'
-    await refuse(by.kind === 'user' || isOpen ? fault : new Fault('unauthenticated', 'sign in first'), command, index)
+    const isTold = presence.by.kind === 'user' || isOpen
+    return refuse(isTold ? fault : new Fault('unauthenticated', 'sign in first'), command, index)
   }
 
-  async function obey(request: MpdRequest): Promise<void> {
+  function obey(request: MpdRequest): void | Promise<void> {
     const { name } = request.operation
-    const target = name === 'partition' ? String(request.args.name) : player
+    const target = name === 'partition' ? String(request.args.name) : presence.player
     try {
-      const permit = gate.admit(createCall(origin(players.has(target) ? target : player), request))
-      await (isLocal(name) ? answers[name](permit) : forward([permit], 'single'))
+      const permit = gate.admit(createCall(origin(players.has(target) ? target : presence.player), request))
+      return isLocal(name) ? answers[name](permit.call) : forward([permit], 'single')
     } catch (error) {
-      await refuse(Fault.from(error), commandOf(request.operation))
+      return refuse(error, commandOf(request.operation))
     }
   }
 
-  async function obeyAll(requests: readonly MpdRequest[], ok: boolean): Promise<void> {
-    const calls: Call[] = []
+  function obeyAll(requests: readonly MpdRequest[], ok: boolean): void | Promise<void> {
+    if (requests.length === 0) return write('OK\n')
     try {
-      let streams = 0
-      for (const request of requests) {
-        const call = createCall(origin(), request)
-        const most = call.operation.bounds.streams
-        streams += most === undefined ? 0 : (call.touches.uri ?? []).filter(isStream).length
-        // A list keeps the player from everybody for as long as all its calls together.
-        if (most !== undefined && streams > most) {
-          throw new Fault('bad-arguments', `a list takes at most ${most} network address`)
-        }
-        calls.push(call)
-      }
-      const permits = gate.admitAll(calls)
-      await (permits.length > 0 ? forward(permits, ok ? 'ok-list' : 'list') : write('OK\n'))
+      return forward(admitList(gate, origin, requests), ok ? 'ok-list' : 'list')
     } catch (error) {
-      const fault = error instanceof Refusal ? error.fault : Fault.from(error)
-      // The first that is no call; or the player is at fault, and then for all of them.
-      const index = error instanceof Refusal ? error.index : calls.length % requests.length
+      const { fault, index } = error instanceof Refusal ? error : { fault: error, index: 0 }
       const operation = requests[index]?.operation
-      await refuse(fault, operation ? commandOf(operation) : '', index)
+      return refuse(fault, operation ? commandOf(operation) : '', index)
     }
   }
 
-  const answers: { readonly [L in Local]: (permit: Permit) => void | Promise<void> } = {
-    ping: (permit) => (link?.alive ? forward([permit], 'single') : write('OK\n')),
-    close: () => part(),
-    password: (permit) => signIn(String(permit.call.args.password)),
-    commands: () => write(list('command', announce(gate, by, player, players.get(player)?.offers).commands)),
-    notcommands: () => write(list('command', announce(gate, by, player, players.get(player)?.offers).notcommands)),
-    listpartitions: () => write(list('partition', usable(gate, by, players.keys()))),
-    partition({ call }) {
-      // One that this person may not use is as good as none.
-      const name = usable(gate, by, players.keys()).find((one) => one === call.args.name)
-      if (name === undefined) throw new Fault('bad-arguments', 'no such partition')
-      if (name !== player) link?.close()
-      player = name
-      return write('OK\n')
-    },
+  /** @throws Fault */
+  async function signIn(credential: Credential): Promise<void> {
+    const found = await identity.identify(credential, from)
+    if (found.kind !== 'user') throw new Fault('bad-credentials', 'nobody')
+    presence.signIn(found)
+    if (state === 'open') arrival.onSignIn(found)
   }
 
-  async function signIn(password: string): Promise<void> {
+  async function signInBy(password: string): Promise<void> {
     try {
-      const found = await identity.identify({ kind: 'mpd', password }, from)
-      if (found.kind !== 'user') throw new Fault('bad-credentials', 'nobody')
-      welcome(found)
+      await signIn({ kind: 'mpd', password, ...(ceiling && { plain: true }) })
       await write('OK\n')
     } catch (error) {
       const fault = Fault.from(error)
-      if (fault.code !== 'bad-credentials') throw fault
+      if (fault.code !== 'bad-credentials') return refuse(fault, 'password')
       wrong++
       const text = ack(new Fault('bad-credentials', 'incorrect password'), 'password')
       await (wrong < limits.wrongPasswords ? write(text) : part(text))
     }
   }
 
-  function welcome(user: User): void {
-    // A connection to the player is never shared, not even in turn.
-    if (by.kind === 'user' && by.id !== user.id) link?.close()
-    by = user
-    const mine = usable(gate, by, players.keys())
-    if (!mine.includes(player)) {
-      link?.close()
-      player = mine[0] ?? player
-    }
-    deps.onSignIn()
-  }
-
-  async function forward(permits: readonly Permit[], framing: 'single' | 'list' | 'ok-list'): Promise<void> {
-    const own = permits.filter(({ call }) => isSetting(call.operation))
-    if (settings.size + own.length > limits.settings) throw new Fault('limited', 'too many settings for a connection')
-    const target = await reach()
-    let begun = false
+  async function forward(permits: readonly Permit[], framing: Framing): Promise<void> {
     try {
-      const done = await target.send(permits, framing, (bytes) => {
-        begun = true
-        return write(bytes)
-      })
-      for (const permit of permits.slice(0, done)) remember(permit)
+      const broken = await relay(permits, framing, { link: presence.reach(), gate, settings: limits.settings, write })
+      if (broken?.code === 'limited') tellUnread()
+      // Half an answer is out: whatever we said now would be taken for the rest of it.
+      if (broken) part()
     } catch (error) {
-      if (!begun) throw error
-      part() // Half an answer is out: whatever we said now would be taken for the rest of it.
+      const [first] = permits
+      await refuse(error, first ? commandOf(first.call.operation) : '')
     }
-  }
-
-  function remember(permit: Permit): void {
-    if (!isSetting(permit.call.operation)) return
-    const text = encode(permit.call)
-    // The latest of equals decides, as each only sets what it names.
-    settings.delete(text)
-    settings.set(text, permit)
-  }
-
-  /** The connection to the player, new if need be. @throws Fault */
-  async function reach(): Promise<MpdConnection> {
-    if (link?.alive) return link
-    const upstream = players.get(player)
-    if (by.kind !== 'user' || !upstream) throw new Fault('internal', 'nobody to connect for')
-    const fresh = await upstream.open({ id: by.id, reserve: gate.may(by, player, 'server.admin') })
-    missed ||= link !== undefined
-    link = fresh
-    if (state !== 'open') fresh.close()
-    for (const permit of settings.values()) {
-      if (gate.may(by, player, permit.call.capability)) await fresh.send([permit], 'single', () => {})
-    }
-    return fresh
   }
 
   /** Begins to idle. What the client sends now can only be `noidle`, so the steps go on. */
-  async function rest({ operation, args }: MpdRequest): Promise<void> {
-    const named = args.subsystems as readonly string[] | undefined
-    const wanted = named && named.length > 0 ? named : [...subsystems.keys()]
+  function rest(request: MpdRequest): void | Promise<void> {
     try {
-      const permit = gate.admit(createCall(origin(), { operation, args: { subsystems: visible(wanted) } }))
-      const { promise: left, resolve: leave } = Promise.withResolvers<void>()
-      const resting: Idle = {
-        permit,
-        wanted,
-        left,
-        isLeft: false,
-        leave() {
-          resting.isLeft = true
-          resting.link?.noidle()
-          leave()
-        },
-      }
-      idle = resting
-      resting.done = sleep(resting)
+      gate.admit(createCall(origin(), request))
     } catch (error) {
       session.wake()
-      await refuse(Fault.from(error), 'idle')
+      return refuse(error, 'idle')
     }
+    idle.wait((request.args.subsystems ?? []) as readonly string[])
   }
 
-  function visible(names: readonly string[]): readonly string[] {
-    return names.filter((name) => {
-      const capability = subsystems.get(name)
-      return capability !== undefined && gate.may(by, player, capability)
-    })
-  }
-
-  async function sleep(resting: Idle): Promise<void> {
-    let answer: string
-    try {
-      answer = `${(await changes(resting)).map((name) => `changed: ${name}\n`).join('')}OK\n`
-    } catch (error) {
-      answer = ack(Fault.from(error), 'idle')
-    }
-    idle = undefined
-    // Awake before the answer is out, for the client may speak at once.
+  function awake(changed: readonly string[]): void {
+    // Before the answer is out, for the client may speak at once.
     session.wake()
-    await write(answer)
     heardAt = now()
+    void write(list('changed', changed))
     void pump()
   }
 
-  /** What changed, of what this person may know. @throws Fault */
-  async function changes(resting: Idle): Promise<readonly string[]> {
-    if (visible(resting.wanted).length === 0) {
-      await resting.left
-      return []
+  /** Who shows a certificate comes by it or not at all: the device believes that it is signed in. */
+  async function begin(): Promise<void> {
+    const { fingerprint } = arrival
+    if (fingerprint !== undefined) {
+      busy = true
+      try {
+        if (!arrival.knock()) return part()
+        await signIn({ kind: 'certificate', fingerprint })
+      } catch (error) {
+        const fault = Fault.from(error)
+        const isWrong = fault.code === 'bad-credentials'
+        return part(ack(isWrong ? new Fault(fault.code, 'this certificate is not good, or no longer') : fault, ''))
+      }
+      busy = false
     }
-    const target = await reach()
-    resting.link = target
-    while (!resting.isLeft && !missed) {
-      let text = ''
-      await target.send([resting.permit], 'single', (bytes) => {
-        text += Buffer.from(bytes).toString()
-      })
-      if (text.startsWith('ACK')) throw new Fault('player-unreachable', 'the player does not idle')
-      const changed = [...text.matchAll(/^changed: (\w+)$/gm)].map(([, name = '']) => name)
-      const seen = visible(changed)
-      // Roles change while people idle: what is only for others wakes nobody.
-      if (seen.length > 0 || changed.length === 0) return seen
-    }
-    const all = missed ? visible(resting.wanted) : []
-    missed = false
-    return all
+    await write(`OK MPD ${players.get(presence.player)?.version ?? '0.19.0'}\n`)
+    await pump()
   }
 
   socket.on('data', (chunk: Uint8Array) => {
@@ -376,31 +271,37 @@ export function serveMpd(socket: Duplex, from: string, deps: MpdClientDeps): Mpd
     if (busy && session.pendingBytes > limits.aheadBytes) socket.pause()
     void pump()
   })
-  socket.on('drain', () => release())
+  socket.on('drain', outlet.drain)
   // As MPD does: who has nothing more to say is gone.
   socket.on('end', destroy)
   socket.on('error', destroy)
   socket.on('close', destroy)
-  void write(`OK MPD ${players.get(player)?.version ?? '0.19.0'}\n`)
+  void begin()
+
+  /** Who does not read holds memory here and a place at the player. */
+  function tellUnread(): void {
+    const { by, player } = presence
+    const { id = null, name = null, session = null } = by.kind === 'user' ? by : {}
+    deps.log.warn({ account: id, name, session, from, player }, 'a client did not read its answers and was sent away')
+  }
 
   return {
     check() {
       const time = now()
       if (state === 'parting' && time - partingAt > limits.partingMs) return destroy()
-      if (unreadSince !== undefined && time - unreadSince > limits.unreadMs) return destroy()
       if (state !== 'open') return
-      if (by.kind === 'anonymous') {
+      if (time - (outlet.fullSince ?? time) > limits.unreadMs) {
+        tellUnread()
+        return destroy()
+      }
+      if (presence.by.kind === 'anonymous') {
         if (time - openedAt > limits.signInMs) part()
         return
       }
-      const renewed = identity.renew(by)
-      if (!renewed) return part()
-      by = renewed
-      if (!busy && !idle && time - heardAt > limits.silenceMs) part()
+      if (!presence.renew((user) => identity.renew(user))) return part()
+      if (busy) return
+      presence.settle()
+      if (!idle.waits && time - heardAt > limits.silenceMs) part()
     },
   }
-}
-
-function list(key: string, names: readonly string[]): string {
-  return `${names.map((name) => `${key}: ${name}\n`).join('')}OK\n`
 }

@@ -1,18 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { createServer as createPlainServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer, type TLSSocket } from 'node:tls'
 import { addressOf, sourceOf } from '../../call/address.ts'
+import type { User } from '../../call/call.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { createBuckets, createTally } from '../bucket.ts'
 import { destroyOnTlsError, type Tls } from '../tls.ts'
 import { type MpdClient, type MpdClientDeps, mpdClientDefaults, serveMpd } from './client.ts'
+import { createPeers } from './peers.ts'
 
 const defaults = {
   ...mpdClientDefaults,
+  /** By one entrance. */
   connections: 512,
-  /** From one source. */
+  /** From one source, by one entrance. */
   connectionsEach: 64,
   /** That have not signed in, handshakes included. */
   strangers: 128,
@@ -20,20 +23,42 @@ const defaults = {
   knocks: { count: 600, ms: 60_000 },
   /** Between two looks at every connection's deadlines and person. */
   checkMs: 500,
+  /** Between two words about connections that found no place. */
+  tellMs: 60_000,
 }
 export type MpdDoorLimits = Readonly<typeof defaults>
 
-export interface MpdDoorOptions extends Omit<MpdClientDeps, 'identity' | 'newId' | 'limits' | 'knock' | 'onSignIn'> {
+export interface MpdDoorOptions extends Omit<MpdClientDeps, 'identity' | 'limits' | 'log'> {
   readonly identity: Pick<Identity, 'identify' | 'renew' | 'onChange'>
+  readonly log?: MpdClientDeps['log']
   readonly newId?: () => string
   readonly limits?: Partial<MpdDoorLimits>
+}
+
+/** One of the ways in. What is left out is as in the door's limits. */
+export interface Entrance {
+  readonly host: string
+  readonly port: number
+  /** Seconds that a client may be silent outside of `idle`. */
+  readonly timeout?: number
+  readonly connections?: number
+  readonly connectionsEach?: number
+}
+
+/** Without TLS, for whoever comes from these ranges of addresses (CIDR), and at most for what these roles may. */
+export interface PlainEntrance extends Entrance {
+  readonly plain: { readonly from: readonly string[]; readonly roles: readonly string[] }
+}
+
+export interface TlsEntrance extends Entrance {
+  readonly tls: Pick<Tls, 'mpdOptions' | 'apply'>
 }
 
 export interface MpdDoor {
   /** Takes a client over any stream. `from` is its address without the port. */
   handle(socket: Duplex, from: string): void
-  /** Listens with TLS; resolves to the port. */
-  listen(where: { host: string; port: number; tls: Pick<Tls, 'mpdOptions' | 'apply'> }): Promise<number>
+  /** Resolves to the port. */
+  listen(where: TlsEntrance | PlainEntrance): Promise<number>
   close(): Promise<void>
 }
 
@@ -43,16 +68,29 @@ interface Place {
   end(): void
 }
 
+/** What comes by one entrance, and how much of it may. */
+type Hall = ReturnType<typeof createHall>
+
+function createHall(limits: MpdDoorLimits, ceiling?: readonly string[]) {
+  return { limits, ceiling, places: new Set<Place>(), bySource: createTally() }
+}
+
+/** For tools that take a client at a time and watch over it themselves. */
+const silent = { warn: () => {} }
+
 export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
+  const { log = silent, newId = randomUUID } = options
   const limits = { ...defaults, ...options.limits }
-  const newId = options.newId ?? randomUUID
-  const places = new Set<Place>()
-  const bySource = createTally()
+  const halls = new Set<Hall>()
   /** Oldest first. */
   const strangers = new Set<Place>()
   const takeKnock = createBuckets(limits.knocks)
+  const takeWord = createBuckets({ count: 1, ms: limits.tellMs })
   const clients = new Set<MpdClient>()
   const closers = new Set<() => Promise<void>>()
+  /** Device tokens that were used in the clear. */
+  const exposed = new Set<string>()
+  let turnedAway = 0
 
   const check = () => {
     for (const client of clients) client.check()
@@ -60,11 +98,28 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   const timer = setInterval(check, limits.checkMs).unref()
   const forget = options.identity.onChange(check)
 
+  function open({ timeout, connections, connectionsEach }: Partial<Entrance>, ceiling?: readonly string[]): Hall {
+    const hall = createHall(
+      {
+        ...limits,
+        ...(timeout !== undefined && { silenceMs: timeout * 1000 }),
+        ...(connections !== undefined && { connections }),
+        ...(connectionsEach !== undefined && { connectionsEach }),
+      },
+      ceiling,
+    )
+    halls.add(hall)
+    return hall
+  }
+
+  const inside = open({})
+
   /** A place for the socket as long as it is open; undefined, and the socket destroyed, when there is none. */
-  function admit(socket: Duplex, from: string): Place | undefined {
+  function admit(socket: Duplex, from: string, { places, bySource, limits }: Hall): Place | undefined {
     const source = sourceOf(from)
     if (places.size >= limits.connections || bySource.of(source) >= limits.connectionsEach) {
       socket.destroy()
+      turnAway(from, places.size)
       return undefined
     }
     // Who comes to sign in takes a moment, who fills the door stays: so the oldest stranger makes room.
@@ -89,54 +144,111 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
     return place
   }
 
-  function serve(socket: Duplex, from: string, place: Place): void {
-    const knock = () => takeKnock(place.source, options.now())
-    const client = serveMpd(socket, from, { ...options, newId, limits, knock, onSignIn: () => strangers.delete(place) })
+  /** Once in a while for all of them: a crowd at the door is not to fill the log as well. */
+  function turnAway(from: string, open: number): void {
+    turnedAway++
+    if (!takeWord('', options.now())) return
+    log.warn({ from, open, times: turnedAway }, 'the MPD door has no place left for a connection')
+    turnedAway = 0
+  }
+
+  function serve(socket: Duplex, from: string, place: Place, hall: Hall, fingerprint?: string): void {
+    const { ceiling, limits } = hall
+    const arrival = {
+      from,
+      id: newId(),
+      ceiling,
+      fingerprint,
+      knock: () => takeKnock(place.source, options.now()),
+      onSignIn(user: User) {
+        strangers.delete(place)
+        if (ceiling) expose(user)
+      },
+    }
+    const client = serveMpd(socket, arrival, { ...options, log, limits })
     clients.add(client)
     socket.once('close', () => clients.delete(client))
   }
 
+  function expose({ id, name, session, from }: User): void {
+    if (exposed.has(session)) return
+    exposed.add(session)
+    log.warn({ account: id, name, session, from }, 'a device token came over the network in the clear')
+  }
+
+  function listenTls(tls: TlsEntrance['tls'], hall: Hall): Server {
+    const server = createServer({ ...socketOptions, ...tls.mpdOptions() })
+    const handshakes = new Map<string, Place>()
+    // Counted before TLS: a handshake that never ends takes a descriptor as well.
+    server.prependListener('connection', (raw: Socket) => {
+      const place = admit(raw, addressOf(raw), hall)
+      if (!place) return
+      const key = endpointOf(raw)
+      handshakes.set(key, place)
+      raw.once('close', () => handshakes.get(key) === place && handshakes.delete(key))
+    })
+    server.on('secureConnection', (socket: TLSSocket) => {
+      const place = handshakes.get(endpointOf(socket))
+      if (place && hall.places.has(place)) serve(socket, addressOf(socket), place, hall, fingerprintOf(socket))
+      else socket.destroy()
+    })
+    destroyOnTlsError(server)
+    tls.apply(server)
+    return server
+  }
+
+  function listenPlain(ranges: readonly string[], hall: Hall): Server {
+    const isWelcome = createPeers(ranges)
+    return createPlainServer(socketOptions, (socket) => {
+      const from = addressOf(socket)
+      const place = isWelcome(from) ? admit(socket, from, hall) : undefined
+      if (place) serve(socket, from, place, hall)
+      else socket.destroy()
+    })
+  }
+
   return {
     handle(socket, from) {
-      const place = admit(socket, from)
-      if (place) serve(socket, from, place)
+      const place = admit(socket, from, inside)
+      if (place) serve(socket, from, place, inside)
     },
-    async listen({ host, port, tls }) {
-      const server = createServer({ noDelay: true, ...tls.mpdOptions() })
-      const handshakes = new Map<string, Place>()
-      // Counted before TLS: a handshake that never ends takes a descriptor as well.
-      server.prependListener('connection', (raw: Socket) => {
-        const place = admit(raw, addressOf(raw))
-        if (!place) return
-        const key = endpointOf(raw)
-        handshakes.set(key, place)
-        raw.once('close', () => handshakes.get(key) === place && handshakes.delete(key))
-      })
-      server.on('secureConnection', (socket: TLSSocket) => {
-        const place = handshakes.get(endpointOf(socket))
-        if (place && places.has(place)) serve(socket, addressOf(socket), place)
-        else socket.destroy()
-      })
-      destroyOnTlsError(server)
-      tls.apply(server)
+    async listen(where) {
+      const { host, port } = where
+      const server =
+        'plain' in where
+          ? listenPlain(where.plain.from, open(where, where.plain.roles))
+          : listenTls(where.tls, open(where))
       server.listen(port, host)
       await once(server, 'listening')
       // Such as too many open files: the next connection may go well.
       server.on('error', () => {})
       closers.add(() => new Promise((resolve) => server.close(() => resolve())))
       const address = server.address()
-      return typeof address === 'object' && address ? address.port : port
+      const opened = typeof address === 'object' && address ? address.port : port
+      if ('plain' in where) {
+        const { from, roles } = where.plain
+        log.warn({ host, port: opened, from, roles }, 'MPD without TLS: device tokens can be read on the network')
+      }
+      return opened
     },
     async close() {
       clearInterval(timer)
       forget()
       const closing = [...closers].map((close) => close())
-      for (const place of places) place.end()
+      for (const { places } of halls) for (const place of places) place.end()
       await Promise.all(closing)
     },
   }
 }
 
+/** A device that lost its network says no goodbye, and idles for hours when it has not: the system finds out which. */
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const
+
 function endpointOf({ remoteAddress, remotePort }: Socket): string {
   return JSON.stringify([remoteAddress, remotePort])
+}
+
+/** Of the certificate that the client showed, in this handshake or in the one that it resumes. */
+function fingerprintOf(socket: TLSSocket): string | undefined {
+  return socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase()
 }

@@ -1,0 +1,31 @@
+import { type Call, createCall, type Origin } from '../../call/call.ts'
+import { Fault } from '../../call/fault.ts'
+import { isStream } from '../../call/uri.ts'
+import { type Gate, Refusal } from '../../gate/gate.ts'
+import type { MpdRequest } from '../../protocol/mpd/decode.ts'
+
+/**
+ * A command list is admitted whole or not at all.
+ *
+ * @param origin called for each command
+ * @throws Refusal naming the first command that may not go, or that is no call
+ */
+export function admitList(gate: Gate, origin: () => Origin, requests: readonly MpdRequest[]) {
+  const calls: Call[] = []
+  let streams = 0
+  for (const request of requests) {
+    try {
+      const call = createCall(origin(), request)
+      const most = call.operation.bounds.streams
+      // A list keeps the player from everybody for as long as all its calls together.
+      streams += most === undefined ? 0 : (call.touches.uri ?? []).filter(isStream).length
+      if (most !== undefined && streams > most) {
+        throw new Fault('bad-arguments', `a list takes at most ${most} network address`)
+      }
+      calls.push(call)
+    } catch (error) {
+      throw new Refusal(Fault.from(error), calls.length)
+    }
+  }
+  return gate.admitAll(calls)
+}
