@@ -30,12 +30,15 @@ export const tunes: readonly Tune[] = albums.flatMap(([artist, album, titles], a
   }),
 )
 
+/** A picture beside the second album's tunes; the first album's is inside them. */
+export const coverPath = 'Böse Buben/Äpfel & Birnen/cover.png'
+
 /** As Python's urllib.parse.quote does, which Mopidy-Local writes its URIs with. */
 function quote(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
-const version = 1 // of what is generated: raise it and the cache is made anew
+const version = 2 // of what is generated: raise it and the cache is made anew
 const cache = join(import.meta.dirname, '../../node_modules/.cache/stagedoor-real')
 
 /** Makes the library once and keeps it. @returns its folder */
@@ -46,6 +49,9 @@ export function makeLibrary(): string {
   const picture = join(draft, 'cover.png')
   mkdirSync(draft, { recursive: true })
   writeFileSync(picture, png())
+  const covered = join(draft, coverPath)
+  mkdirSync(dirname(covered), { recursive: true })
+  writeFileSync(covered, png())
   for (const [index, tune] of tunes.entries()) {
     const path = join(draft, tune.path)
     mkdirSync(dirname(path), { recursive: true })
@@ -97,9 +103,9 @@ function tone(hertz: number, seconds: number): Buffer {
   return Buffer.concat([head, data])
 }
 
-/** A picture of noise, 64 × 64, larger than one binary piece of MPD. */
+/** A picture of noise, 112 × 112, larger than four binary pieces of MPD. */
 function png(): Buffer {
-  const size = 64
+  const size = 112
   const rows = Buffer.alloc(size * (1 + size * 3))
   for (let i = 0, seed = 1; i < rows.length; i++) {
     seed = (Math.imul(seed, 1103515245) + 12345) >>> 0

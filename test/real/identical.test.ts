@@ -1,0 +1,379 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { type Gateway, startGateway } from './gateway.ts'
+import { startMopidy } from './mopidy.ts'
+import { startMpd } from './mpd.ts'
+import { mopidyScript, mpdScript } from './script.ts'
+import { until } from './tools.ts'
+import { ended, type Heard, openDirect, openThrough, play, type Step, type Wire } from './wire.ts'
+
+/** What two equal players say differently because they are asked at different times. */
+const times: readonly { readonly why: string; readonly at: RegExp; readonly to: string }[] = [
+  { why: 'where the song is by now', at: /^elapsed: .*$/gm, to: 'elapsed: *' },
+  { why: 'the same in whole seconds', at: /^time: \d+:(\d+)$/gm, to: 'time: *:$1' },
+  { why: 'of the frames decoded last', at: /^bitrate: \d+$/gm, to: 'bitrate: *' },
+  { why: 'since it began to run', at: /^uptime: \d+$/gm, to: 'uptime: *' },
+  { why: 'when it last looked at its library', at: /^db_update: \d+$/gm, to: 'db_update: *' },
+  { why: 'when the playlist was saved', at: /^(playlist: .*\nLast-Modified: ).*$/gm, to: '$1*' },
+]
+
+const timeless = (answer: string) => times.reduce((text, { at, to }) => text.replace(at, to), answer)
+
+/** How the gateway's answer differs from the player's own. */
+interface Difference {
+  readonly why: string
+  /** The gateway's answer, made of the player's. */
+  through(direct: string): string
+}
+
+const instead = (answer: string, why: string): Difference => ({ why, through: () => answer })
+const replace = (from: RegExp, to: string, why: string): Difference => ({
+  why,
+  through: (direct) => direct.replace(from, to),
+})
+const lines = (key: string, names: readonly string[]) => `${names.map((name) => `${key}: ${name}\n`).join('')}OK\n`
+const named = (answer: string) => [...answer.matchAll(/^command: (\w+)$/gm)].map(([, name = '']) => name)
+const refused = (command: string, why: string) =>
+  instead(`ACK [4@0] {${command}} you don't have permission for "${command}": not offered here: ${why}\n`, why)
+
+const players = 'the partitions are the players of the configuration'
+const partitions: readonly [string, Difference][] = [
+  ['listpartitions', instead('partition: home\nOK\n', players)],
+  ['partition', instead('ACK [50@0] {partition} no such partition\n', players)],
+  ['newpartition', refused('newpartition', players)],
+  ['delpartition', refused('delpartition', players)],
+  ['moveoutput', refused('moveoutput', 'an output stays with its player')],
+]
+const whole = 'a list is read to its end before any of it is sent: one with a fault has done nothing'
+const subsystems =
+  'database | stored_playlist | playlist | player | mixer | output | options | sticker | update | subscription | message | neighbor | mount | partition'
+const list = (...commands: string[]) => ['command_list_begin', ...commands, 'command_list_end'].join('\n')
+const okList = (...commands: string[]) => ['command_list_ok_begin', ...commands, 'command_list_end'].join('\n')
+
+/**
+ * All differences that there are, by the command or by what was sent. What has no row is the same to the byte, and a row
+ * that nobody sees fails the test.
+ */
+const differsAtMpd = new Map<string, Difference>([
+  ...partitions,
+  ['status', replace(/^partition: default$/gm, 'partition: home', players)],
+  [
+    'commands',
+    {
+      why: players,
+      through: (direct) =>
+        lines(
+          'command',
+          named(direct).filter((name) => !['delpartition', 'moveoutput', 'newpartition'].includes(name)),
+        ),
+    },
+  ],
+  ['notcommands', instead(lines('command', ['delpartition', 'moveoutput', 'newpartition']), players)],
+  ['idle nosuch', instead(`ACK [2@0] {idle} ${subsystems} expected: nosuch\n`, 'it says which there are')],
+  [
+    'list title "Böse Buben"',
+    {
+      why: 'an artist alone is understood after every tag, not only after album',
+      through: () => lines('Title', ['Grüße aus "Köln"', 'Straße', 'Öl', 'Über den Dächern']),
+    },
+  ],
+  [list('getvol', 'setvol many', 'getvol'), instead('ACK [2@1] {setvol} Volume from 0 to 100 expected: many\n', whole)],
+  [okList('getvol', 'nosuchcommand', 'getvol'), instead('ACK [5@1] {} unknown command "nosuchcommand"\n', whole)],
+  [
+    'command_list_ok_begin\ngetvol\ncommand_list_begin\ncommand_list_end',
+    instead('ACK [5@1] {} "command_list_begin" cannot be part of a command list\n', whole),
+  ],
+  [
+    list('ping', 'close'),
+    instead('ACK [5@1] {} "close" cannot be part of a command list\n', 'what ends the connection stands alone'),
+  ],
+  ['kill', instead('ACK [52@0] {kill} the connection to the player broke\n', 'it is the player that ends')],
+])
+
+/** Commands that Mopidy-MPD lists and does not have. Its ACK of code 0 is none that MPD or its clients know. */
+const stubs = ['addtagid', 'channels', 'clearerror', 'cleartagid', 'crossfade', 'listfiles', 'listmounts']
+  .concat(['listneighbors', 'mixrampdb', 'mount', 'playlistfind', 'playlistsearch', 'prio', 'prioid', 'rangeid'])
+  .concat(['readmessages', 'replay_gain_mode', 'sendmessage', 'sticker', 'subscribe', 'unmount', 'unsubscribe'])
+
+const differsAtMopidy = new Map<string, Difference>([
+  ...partitions,
+  ...stubs.map((name): [string, Difference] => [
+    name,
+    replace(
+      /^ACK \[0@(\d)\] (\{\w+\}) Not implemented$/m,
+      'ACK [5@$1] $2 Not implemented',
+      '0 is no error code of MPD',
+    ),
+  ]),
+  ...['listall', 'listallinfo'].map((name): [string, Difference] => [
+    name,
+    replace(/^ACK \[0@0\]/, 'ACK [52@0]', '0 is no error code of MPD'),
+  ]),
+  [
+    'commands',
+    {
+      why: 'what is the gateway’s own, and what this person may as far as the gateway is concerned',
+      through: (direct) => lines('command', [...named(direct), 'config', 'kill', 'listpartitions', 'partition'].sort()),
+    },
+  ],
+  ['notcommands', instead('OK\n', 'the same')],
+  [okList('outputs', 'nosuchcommand', 'outputs'), instead('ACK [5@1] {} unknown command "nosuchcommand"\n', whole)],
+  ['idle options\nnoidle', instead('changed: options\nOK\n', 'as at MPD, noidle forgets no change')],
+  [
+    'idle nosuch\nnoidle',
+    instead(`ACK [2@0] {idle} ${subsystems} expected: nosuch\n`, 'as at MPD, only what there is can be waited for'),
+  ],
+  ['close', replace(new RegExp(`OK\n${ended}`), ended, 'as at MPD, nobody answers a farewell')],
+])
+
+interface House {
+  readonly name: string
+  readonly script: readonly Step[]
+  readonly differs: ReadonlyMap<string, Difference>
+  /** What the player itself only ever refuses here, and why. */
+  readonly barren: ReadonlyMap<string, string>
+  start(): Promise<Pair>
+}
+
+/** Two equal, fresh players: one to be asked directly, one through the gateway. */
+interface Pair {
+  readonly direct: number
+  readonly through: number
+  readonly player: Record<string, unknown>
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+const houses: readonly House[] = [
+  {
+    name: 'MPD',
+    script: mpdScript,
+    differs: differsAtMpd,
+    barren: new Map([
+      ['config', 'only for clients of a local socket'],
+      ['mount', 'no storage to mount without a cache directory'],
+      ['outputset', 'the null output has no attributes'],
+      ['password', 'it has none'],
+      ['unmount', 'nothing is mounted'],
+    ]),
+    async start() {
+      const [direct, through] = await Promise.all([startMpd(), startMpd()])
+      return {
+        direct: direct.port,
+        through: through.port,
+        player: { kind: 'mpd', mpd: through.mpd },
+        restart: async () => void (await Promise.all([direct.restart(), through.restart()])),
+        stop: async () => void (await Promise.all([direct.stop(), through.stop()])),
+      }
+    },
+  },
+  {
+    name: 'Mopidy',
+    script: mopidyScript,
+    differs: differsAtMopidy,
+    barren: new Map([
+      ...stubs.map((name): [string, string] => [name, 'not implemented']),
+      ['mixrampdelay', 'takes whole seconds, and then it is not implemented'],
+      ['config', 'never permitted'],
+      ['kill', 'never permitted'],
+      ['listall', 'switched off by default'],
+      ['listallinfo', 'switched off by default'],
+      ['password', 'it has none'],
+    ]),
+    async start() {
+      const [direct, through] = await Promise.all([startMopidy(), startMopidy()])
+      return {
+        direct: direct.mpdPort,
+        through: through.mpdPort,
+        player: { kind: 'mopidy', http: through.http, mpd: through.mpd },
+        restart: async () => void (await Promise.all([direct.restart(), through.restart()])),
+        stop: async () => void (await Promise.all([direct.stop(), through.stop()])),
+      }
+    },
+  },
+]
+
+/** The commands of what was sent at once. */
+const commandsOf = (sent: string) =>
+  sent
+    .split('\n')
+    .map((line) => line.split(' ')[0] ?? '')
+    .filter((word) => !/^command_list_|^noidle$|^$/.test(word))
+
+const isAck = (answer: string) => /^ACK \[/m.test(answer)
+
+async function openGateway(pair: Pair): Promise<{ gateway: Gateway; token: string }> {
+  const gateway = await startGateway({
+    players: { home: pair.player },
+    users: { ada: 'owner' },
+    change: (config) => {
+      for (const role of Object.values(config.roles)) delete role.rates // asked far more than a person asks
+    },
+  })
+  const token = gateway.token('ada')
+  await ready(gateway, token)
+  return { gateway, token }
+}
+
+/** Waits until the player is reached, as what the gateway says of it it has from there. */
+const ready = (gateway: Gateway, token: string) =>
+  until(async () => {
+    const wire = await openThrough(gateway, token)
+    const answer = await wire.ask('status\n')
+    wire.close()
+    return !isAck(answer)
+  })
+
+/** Asks the player past the gateway; it may have been restarted since. */
+function asker(port: number) {
+  let wire: Promise<Wire> | undefined
+  return {
+    async ask(line: string) {
+      if (!wire || (await wire).closed) wire = openDirect(port)
+      return (await wire).ask(`${line}\n`)
+    },
+    close: async () => (await wire)?.close(),
+  }
+}
+
+async function played(script: readonly Step[], port: number, open: () => Promise<Wire>): Promise<readonly Heard[]> {
+  const control = asker(port)
+  const heard = await play(script, { open, status: () => control.ask('status') })
+  await control.close()
+  return heard.map(({ answer, ...rest }) => ({ ...rest, answer: timeless(answer) }))
+}
+
+describe.skipIf(!inject('real').available).each(houses)('$name, directly and through the gateway', (house) => {
+  let pair: Pair
+  let gateway: Gateway
+  let direct: readonly Heard[]
+  let through: readonly Heard[]
+
+  beforeAll(async () => {
+    pair = await house.start()
+    const opened = await openGateway(pair)
+    gateway = opened.gateway
+    direct = await played(house.script, pair.direct, () => openDirect(pair.direct))
+    through = await played(house.script, pair.through, () => openThrough(gateway, opened.token))
+  })
+  afterAll(async () => {
+    await gateway?.stop()
+    await pair?.stop()
+  })
+
+  const rowsOf = ({ sent }: Heard): readonly { key: string; row: Difference }[] => {
+    const keys = house.differs.has(sent) ? [sent] : [...new Set(commandsOf(sent))]
+    return keys.flatMap((key) => {
+      const row = house.differs.get(key)
+      return row ? [{ key, row }] : []
+    })
+  }
+
+  test('every command that the player lists is asked, and gets more than a refusal where the player has more', () => {
+    const offered = direct.filter(({ sent }) => sent === 'commands' || sent === 'notcommands')
+    const names = offered.flatMap(({ answer }) => named(answer))
+    expect(names.length).toBeGreaterThan(90)
+    const fruitful = new Set(direct.flatMap(({ sent, answer }) => (isAck(answer) ? [] : commandsOf(sent))))
+    expect(names.filter((name) => !fruitful.has(name)).sort()).toEqual([...house.barren.keys()].sort())
+    const asked = new Set(direct.flatMap(({ sent }) => commandsOf(sent)))
+    expect(names.filter((name) => !asked.has(name))).toEqual([])
+  })
+
+  test('the answers are the same to the byte, save for what is listed', () => {
+    expect(through.map(({ by, sent }) => [by, sent])).toEqual(direct.map(({ by, sent }) => [by, sent]))
+    const wrong = direct.flatMap((one, at) => {
+      const expected = rowsOf(one).reduce((answer, { row }) => row.through(answer), one.answer)
+      const found = through[at]?.answer
+      return found === expected ? [] : [{ at, by: one.by, sent: one.sent, found, expected }]
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('and what is listed is seen', () => {
+    const seen = direct.flatMap((one, at) => {
+      const differs = one.answer !== through[at]?.answer
+      return rowsOf(one).flatMap(({ key, row }) => (differs && row.through(one.answer) !== one.answer ? [key] : []))
+    })
+    expect([...house.differs.keys()].filter((key) => !seen.includes(key))).toEqual([])
+  })
+})
+
+/** Forms that a command may or may not have: too few arguments, too many, and numbers that are none. */
+const forms = ['', 'x', '-1', '0', '99999999999', '1:0', '1:', '""', 'x x', '0 x', 'x 0', '0 0', '-5 -5'].concat([
+  'x x x',
+  '0 0 0',
+  'x x x x x',
+  Array(63).fill('x').join(' '),
+  Array(70).fill('x').join(' '),
+])
+
+/** What cannot be asked in every form. */
+const unasked = new Map([
+  ['close', 'ends the connection, whatever follows'],
+  ['kill', 'ends MPD, whatever follows'],
+  ['password', 'the third wrong one ends the connection'],
+  ['newpartition', 'refused whatever follows; it would change MPD'],
+  ['delpartition', 'refused whatever follows'],
+  ['moveoutput', 'refused whatever follows'],
+])
+
+const everything = 'the whole queue by another name than clear'
+const bounds = 'no time that there is'
+const noName = 'no name at all'
+/** Where the gateway's ACK is another than MPD's, or where only one of the two is an ACK. */
+const otherwise = new Map([
+  ['delete -1', everything],
+  ['shuffle -1', everything],
+  ['mixrampdb 99999999999', bounds],
+  ['mixrampdelay 99999999999', bounds],
+  ['mixrampdelay -1', bounds],
+  ['seekcur 99999999999', bounds],
+  ['plchanges 99999999999', 'no version that there can be'],
+  ['plchangesposid 99999999999', 'no version that there can be'],
+  ['listplaylist ""', noName],
+  ['listplaylistinfo ""', noName],
+  ['load ""', noName],
+  ['unsubscribe ""', noName],
+])
+
+describe.skipIf(!inject('real').available)('a command in the wrong form', () => {
+  let pair: Pair
+  let gateway: Gateway
+  let wires: readonly [Wire, Wire]
+
+  beforeAll(async () => {
+    pair = await (houses[0] as House).start()
+    const opened = await openGateway(pair)
+    gateway = opened.gateway
+    wires = [await openDirect(pair.direct), await openThrough(gateway, opened.token)]
+  })
+  afterAll(async () => {
+    for (const wire of wires ?? []) wire.close()
+    await gateway?.stop()
+    await pair?.stop()
+  })
+
+  const verdict = (answer: string) =>
+    answer.endsWith(ended) ? ended : (/^ACK \[\d+@\d+\] \{\w*\}/m.exec(answer)?.[0] ?? 'OK')
+
+  test('is refused with the code and the command with which MPD refuses it, save for what is listed', async () => {
+    const [direct, through] = wires
+    const wrong: unknown[] = []
+    const different = new Set<string>()
+    let refusals = 0
+    for (const command of named(await direct.ask('commands\n'))) {
+      if (unasked.has(command)) continue
+      for (const form of forms) {
+        const line = `${command} ${form}`.trim()
+        if (line === 'idle') continue // a right form, and it waits
+        const [expected, found] = [await direct.ask(`${line}\n`), await through.ask(`${line}\n`)]
+        if (isAck(expected)) refusals++
+        if (verdict(found) === verdict(expected)) continue
+        different.add(line)
+        if (!otherwise.has(line)) wrong.push({ line, found, expected })
+      }
+    }
+    expect(wrong).toEqual([])
+    expect([...otherwise.keys()].filter((line) => !different.has(line))).toEqual([])
+    expect(refusals).toBeGreaterThan(1000)
+  })
+})
