@@ -35,19 +35,25 @@ export interface Finished {
   readonly stderr: string
 }
 
-/** Runs a program to its end; it is killed after the timeout (milliseconds). */
+/** Runs a program to its end; it is killed after the timeout (milliseconds). What is no text comes as latin1, a character a byte. */
 export function run(
   command: string,
   args: readonly string[],
-  options: { timeout?: number; input?: string; env?: NodeJS.ProcessEnv } = {},
+  options: {
+    timeout?: number
+    input?: string
+    env?: NodeJS.ProcessEnv
+    cwd?: string
+    encoding?: 'utf8' | 'latin1'
+  } = {},
 ): Promise<Finished> {
-  const { timeout = 20_000, input = '', env = process.env } = options
+  const { timeout = 20_000, input = '', env = process.env, cwd, encoding = 'utf8' } = options
   return new Promise((resolve, reject) => {
-    const child = startChild(command, args, { env, stdio: 'pipe' })
+    const child = startChild(command, args, { env, stdio: 'pipe', ...(cwd !== undefined && { cwd }) })
     let stdout = ''
     let stderr = ''
     const impatient = setTimeout(() => child.kill('SIGKILL'), timeout)
-    child.stdout?.setEncoding('utf8').on('data', (text) => (stdout += text))
+    child.stdout?.setEncoding(encoding).on('data', (text) => (stdout += text))
     child.stderr?.setEncoding('utf8').on('data', (text) => (stderr += text))
     child.on('error', reject)
     child.on('close', (status) => {
