@@ -1,6 +1,13 @@
 import './reflect.ts'
 
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  type X509Certificate,
+} from 'node:crypto'
 import { isIP } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { domainToASCII } from 'node:url'
@@ -13,6 +20,7 @@ import {
   type JsonName,
   KeyUsageFlags,
   KeyUsagesExtension,
+  Name,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
@@ -66,6 +74,37 @@ export async function createServer(
   return { cert, key }
 }
 
+/**
+ * A device's certificate with a key of its own, good until then (unix ms, whole seconds).
+ *
+ * Signed by itself: who trusts it knows its fingerprint, and no authority's word would make another one as good.
+ */
+export async function createClient(label: string, now: number, until: number): Promise<Pair> {
+  const key = createKey()
+  // In plain strings the library reads quotes, backslashes and `#` as notation.
+  const name = new Name([{ CN: [{ utf8String: label }] }])
+  const cert = await certify(
+    name,
+    key,
+    key,
+    now,
+    until,
+    [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth]),
+      await SubjectKeyIdentifierExtension.create(publicKey(key)),
+    ],
+    name,
+  )
+  return { cert, key }
+}
+
+/** SHA-256 of a certificate in hex, small letters, as identity knows it. */
+export function fingerprintOf(certificate: X509Certificate): string {
+  return certificate.fingerprint256.replaceAll(':', '').toLowerCase()
+}
+
 /** Every name and address this machine can be reached by, and the extra ones of the configuration; sorted, lower case. */
 export function machineNames(extra: readonly string[] = []): readonly string[] {
   const host = hostname().toLowerCase()
@@ -100,16 +139,17 @@ function publicKey(key: string): CryptoKey {
 }
 
 async function certify(
-  subject: JsonName,
+  subject: JsonName | Name,
   key: string,
   issuer: string,
   now: number,
   until: number,
   extensions: Extension[],
+  issuerName: JsonName | Name = authorityName(issuer),
 ): Promise<string> {
   const certificate = await X509CertificateGenerator.create({
     subject,
-    issuer: authorityName(issuer),
+    issuer: issuerName,
     publicKey: publicKey(key),
     signingKey: signingKey(issuer),
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },

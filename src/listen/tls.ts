@@ -10,7 +10,7 @@ export type TlsSource = { readonly dir: string } | { readonly cert: string; read
 export interface Tls {
   /** For https.createServer. Fresh on each call: they carry the certificate of now. */
   httpsOptions(): TlsOptions
-  /** For tls.createServer of the MPD door. */
+  /** For tls.createServer of the MPD door, where a client may sign in by a certificate of its own. */
   mpdOptions(): TlsOptions
   /** The certificate a device must trust; undefined where the certificate is not of our making. */
   caPem(): string | undefined
@@ -43,6 +43,8 @@ const security = {
   honorCipherOrder: true,
   ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  // No authority vouches for a client.
+  ca: [],
 } satisfies SecureContextOptions
 
 /**
@@ -121,7 +123,8 @@ export async function createTls(deps: {
 
   return {
     httpsOptions: () => ({ ...context(), ALPNProtocols: ['http/1.1'], handshakeTimeout: 5_000 }),
-    mpdOptions: () => ({ ...context(), handshakeTimeout: 5_000 }),
+    // Asked for and not demanded. Whose it is, identity knows by its fingerprint; the handshake has proved the key.
+    mpdOptions: () => ({ ...context(), handshakeTimeout: 5_000, requestCert: true, rejectUnauthorized: false }),
     caPem: () => current.ca,
     fingerprint: () => (current.ca === undefined ? current.leaf : new X509Certificate(current.ca)).fingerprint256,
     apply(server) {

@@ -1,8 +1,16 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { hostname, networkInterfaces } from 'node:os'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createAuthority, createKey, createServer, day, machineNames } from '../../src/listen/certificate.ts'
+import {
+  createAuthority,
+  createClient,
+  createKey,
+  createServer,
+  day,
+  fingerprintOf,
+  machineNames,
+} from '../../src/listen/certificate.ts'
 
 const now = Date.UTC(2026, 0, 1)
 
@@ -70,6 +78,41 @@ describe('the server certificate', () => {
     const serials = await Promise.all(Array.from({ length: 40 }, async () => (await pair()).leaf.serialNumber))
     expect(new Set(serials).size).toBe(40)
     for (const serial of serials) expect(serial).toMatch(/^[0-9A-F]{26,32}$/)
+  })
+})
+
+describe("a device's certificate", () => {
+  it('signs itself, is for clients only, and ends when it is told to', async () => {
+    for (const until of [now + 60_000, now + 3652 * day, Date.UTC(2084, 1, 2)]) {
+      const { cert, key } = await createClient('kitchen radio', now, until)
+      const made = new X509Certificate(cert)
+      expect(made.subject).toBe('CN=kitchen radio')
+      expect(made.issuer).toBe(made.subject)
+      expect(made.verify(made.publicKey) && made.checkPrivateKey(createPrivateKey(key))).toBe(true)
+      expect(made.ca).toBe(false)
+      expect(made.keyUsage).toEqual(['1.3.6.1.5.5.7.3.2']) // clientAuth
+      expect(made.subjectAltName).toBeUndefined()
+      expect(made.publicKey.asymmetricKeyDetails?.namedCurve).toBe('prime256v1')
+      expect([made.validFromDate.getTime(), made.validToDate.getTime()]).toEqual([now - 3_600_000, until])
+      expect(made.raw.includes(Buffer.from('0603551d0f0101ff040403020780', 'hex'))).toBe(true)
+    }
+  })
+
+  it('bears any label as it is, and never as notation', async () => {
+    for (const label of ['#4142', 'a"b"c', 'x, CN=owner', '\\0a\\', 'Küche 🎵', '+', ' ', 'a'.repeat(64)]) {
+      const { cert } = await createClient(label, now, now + day)
+      // UTF8String
+      const bytes = Buffer.from(label)
+      const name = Buffer.concat([Buffer.from('0603550403', 'hex'), Buffer.from([0x0c, bytes.length]), bytes])
+      expect(new X509Certificate(cert).raw.includes(name), label).toBe(true)
+    }
+  })
+
+  it('has a fingerprint and a key that no other has', async () => {
+    const made = await Promise.all([1, 2].map(() => createClient('same', now, now + day)))
+    const fingerprints = made.map(({ cert }) => fingerprintOf(new X509Certificate(cert)))
+    for (const fingerprint of fingerprints) expect(fingerprint).toMatch(/^[0-9a-f]{64}$/)
+    expect(new Set([...fingerprints, ...made.map(({ key }) => key)]).size).toBe(4)
   })
 })
 

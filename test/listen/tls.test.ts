@@ -1,5 +1,6 @@
 import '../../src/listen/reflect.ts'
 
+import { execFile } from 'node:child_process'
 import { constants, createPrivateKey, KeyObject, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import {
@@ -23,7 +24,15 @@ import { type ConnectionOptions, connect, createServer as createTlsServer, type 
 import { X509CertificateGenerator } from '@peculiar/x509'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Fault } from '../../src/call/fault.ts'
-import { createAuthority, createKey, createServer, day } from '../../src/listen/certificate.ts'
+import {
+  createAuthority,
+  createClient,
+  createKey,
+  createServer,
+  day,
+  fingerprintOf,
+  type Pair,
+} from '../../src/listen/certificate.ts'
 import { createTls, destroyOnTlsError, type Tls, type TlsSource } from '../../src/listen/tls.ts'
 
 // The peers of these tests judge by the real clock, so it is where the injected one begins.
@@ -129,6 +138,11 @@ async function rsaPair(dir: string): Promise<{ cert: string; key: string }> {
   writeFileSync(files.cert, made.toString('pem'))
   writeFileSync(files.key, KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
   return files
+}
+
+async function rsaClient(dir: string): Promise<Pair> {
+  const { cert, key } = await rsaPair(dir)
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
 }
 
 describe('the first start', () => {
@@ -256,6 +270,125 @@ describe('what a client can agree on', () => {
     const { tls } = await open({ dir: folder() })
     const { port } = await serve(tls, tls.mpdOptions())
     expect((await dial(port, lax)).alpnProtocol).toBe(false)
+  })
+})
+
+describe('a certificate of the client', () => {
+  /** The MPD door, and the fingerprint of each client that came in; undefined for one without a certificate. */
+  async function openDoor() {
+    const { tls } = await open({ dir: folder() })
+    const options = tls.mpdOptions()
+    const { server, port } = await serve(tls, options)
+    const seen: (string | undefined)[] = []
+    server.on('secureConnection', (socket: TLSSocket) => {
+      const certificate = socket.getPeerX509Certificate()
+      seen.push(certificate && fingerprintOf(certificate))
+    })
+    return { tls, server, port, seen }
+  }
+  const make = (until = start + day, at = start) => createClient('radio', at, until)
+  const known = ({ cert }: Pair) => fingerprintOf(new X509Certificate(cert))
+  const versions = ['TLSv1.2', 'TLSv1.3'] as const
+
+  it.each(versions)('is asked for at the MPD door and not demanded (%s)', async (maxVersion) => {
+    const { port, seen } = await openDoor()
+    const client = await make()
+    expect(await echo(await dial(port, { ...lax, maxVersion }), 'x')).toBe('x')
+    expect(await echo(await dial(port, { ...lax, maxVersion, ...client }), 'x')).toBe('x')
+    expect(seen).toEqual([undefined, known(client)])
+  })
+
+  it('is not asked for at the HTTPS door', async () => {
+    const { tls } = await open({ dir: folder() })
+    expect(tls.httpsOptions().requestCert).toBeUndefined()
+    const { server, port } = await serve(tls)
+    const seen: unknown[] = []
+    server.on('secureConnection', (socket: TLSSocket) => seen.push(socket.getPeerX509Certificate()))
+    expect(await echo(await dial(port, { ...lax, ...(await make()) }), 'x')).toBe('x')
+    expect(seen).toEqual([undefined])
+  })
+
+  it('is not asked for by the name of any authority', async () => {
+    const { port } = await openDoor()
+    const output = await new Promise<string>((resolve) => {
+      execFile('openssl', ['s_client', '-connect', `127.0.0.1:${port}`], (_error, out) => resolve(out)).stdin?.end()
+    })
+    expect(output).toContain('No client certificate CA names sent')
+  })
+
+  it.each(versions)('is worth nothing to who has not its key (%s)', async (maxVersion) => {
+    const { server, port, seen } = await openDoor()
+    const [client, thief] = [await make(), await make()]
+    // OpenSSL compares the public halves: this key has the right one, and signs with another.
+    const [right, wrong] = [client, thief].map(({ key }) =>
+      createPrivateKey(key).export({ type: 'pkcs8', format: 'der' }),
+    )
+    if (!right || !wrong) throw new Error('no key')
+    const forged = Buffer.concat([wrong.subarray(0, -65), right.subarray(-65)]).toString('base64')
+    const key = `-----BEGIN PRIVATE KEY-----\n${forged}\n-----END PRIVATE KEY-----\n`
+    const refused = once(server, 'tlsClientError')
+    const socket = connect({ port, host: '127.0.0.1', ...lax, maxVersion, cert: client.cert, key })
+    cleanups.push(() => socket.destroy())
+    socket.on('error', () => undefined)
+    const [error] = await refused
+    expect(String(error)).toMatch(/signature/)
+    expect(seen).toEqual([])
+  })
+
+  it.each(versions)(
+    'is still known when the session is resumed, and one without stays without (%s)',
+    async (maxVersion) => {
+      const { port, seen } = await openDoor()
+      const client = await make()
+      for (const shown of [client, {}]) {
+        const first = connect({ port, host: '127.0.0.1', ...lax, maxVersion, ...shown })
+        cleanups.push(() => first.destroy())
+        const [session] = await once(first, 'session')
+        const again = await dial(port, { ...lax, maxVersion, ...shown, session })
+        expect(again.isSessionReused()).toBe(true)
+        expect(await echo(again, 'x')).toBe('x')
+      }
+      expect(seen).toEqual([known(client), known(client), undefined, undefined])
+    },
+  )
+
+  it('of a session that was resumed is the one of its first handshake, whatever is shown later', async () => {
+    const { port, seen } = await openDoor()
+    const [client, other] = [await make(), await make()]
+    const first = connect({ port, host: '127.0.0.1', ...lax })
+    cleanups.push(() => first.destroy())
+    const [session] = await once(first, 'session')
+    const again = await dial(port, { ...lax, ...client, session })
+    await echo(again, 'x')
+    expect([again.isSessionReused(), seen]).toEqual([true, [undefined, undefined]])
+    await echo(await dial(port, { ...lax, ...other }), 'x')
+    expect(seen.at(-1)).toBe(known(other))
+  })
+
+  it.each([
+    ['has ended', () => make(start - day, start - 2 * day)],
+    ['has not begun', () => make(start + 9 * day, start + 8 * day)],
+    ['is of RSA', async () => rsaClient(folder())],
+    [
+      'is signed by our own authority',
+      async () => createServer({ key: createKey(), until: start + day }, ['x'], start),
+    ],
+  ])('that %s goes by its fingerprint like any other: identity knows it or does not', async (_, other) => {
+    const { port, seen } = await openDoor()
+    const client = await other()
+    expect(await echo(await dial(port, { ...lax, ...client }), 'x')).toBe('x')
+    expect(seen).toEqual([known(client)])
+  })
+
+  it('is asked for after a renewal as before', async () => {
+    const { world, tls } = await open({ dir: folder() })
+    const { server, port } = await serve(tls, tls.mpdOptions())
+    const seen: unknown[] = []
+    server.on('secureConnection', (socket: TLSSocket) => seen.push(socket.getPeerX509Certificate()?.subject))
+    world.now += 61 * day
+    await tls.check()
+    await echo(await dial(port, { ...lax, ...(await make()) }), 'x')
+    expect(seen).toEqual(['CN=radio'])
   })
 })
 
