@@ -7,6 +7,8 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 export interface Target {
   readonly https: number
   readonly mpd: number
+  /** MPD without TLS, where that door is open. */
+  readonly plain?: number
   readonly ca: string
   /** The address a client comes from. */
   readonly from: string
@@ -85,11 +87,14 @@ export async function call(target: Target, token: string, method: string, params
   return json.error?.code ?? 0
 }
 
+/** Such as a certificate to show, or an earlier session to resume. */
+export type TlsChoice = Omit<ConnectionOptions, 'host' | 'port' | 'ca' | 'localAddress'>
+
 /** A TLS connection whose bytes are one's own. */
 export async function dial(
   { ca, from: own, ...ports }: Target,
   door: 'https' | 'mpd',
-  options: ConnectionOptions & { readonly from?: string } = {},
+  options: TlsChoice & { readonly from?: string } = {},
 ): Promise<TLSSocket> {
   const { from = own, ...more } = options
   const socket = connect({ host: '127.0.0.1', port: ports[door], ca, localAddress: from, ...more } as ConnectionOptions)
@@ -103,9 +108,10 @@ export async function dial(
 }
 
 /** A plain TCP connection to a door, with nothing sent. */
-export function knock({ from: own, ...ports }: Target, door: 'https' | 'mpd', from = own): Promise<Socket> {
+export function knock({ from: own, ...ports }: Target, door: 'https' | 'mpd' | 'plain', from = own): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connectTcp({ host: '127.0.0.1', port: ports[door], localAddress: from }, () => resolve(socket))
+    const port = ports[door] ?? 0
+    const socket = connectTcp({ host: '127.0.0.1', port, localAddress: from }, () => resolve(socket))
     socket.once('error', reject)
     socket.on('error', () => {})
   })
@@ -153,15 +159,26 @@ export interface MpdClient {
   next(): Promise<string>
   /** Resolves to what was left when the gateway closed. */
   end(): Promise<string>
-  readonly socket: TLSSocket
+  readonly socket: Socket
   close(): void
 }
 
 export async function openMpd(
   target: Target,
+  { token, from = target.from, tls = {} }: { token?: string; from?: string; tls?: TlsChoice } = {},
+): Promise<MpdClient> {
+  return greet(await dial(target, 'mpd', { ...tls, from }), token)
+}
+
+/** By the door that has no TLS. */
+export async function openPlain(
+  target: Target,
   { token, from = target.from }: { token?: string; from?: string } = {},
 ): Promise<MpdClient> {
-  const socket = await dial(target, 'mpd', { from })
+  return greet(await knock(target, 'plain', from), token)
+}
+
+async function greet(socket: Socket, token: string | undefined): Promise<MpdClient> {
   let text = ''
   let wake = () => {}
   socket.on('data', (piece: Buffer) => {

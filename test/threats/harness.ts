@@ -38,6 +38,8 @@ export interface Person {
 export interface House {
   readonly https: number
   readonly mpd: number
+  /** MPD without TLS, where the configuration opens it. */
+  readonly plain: number
   readonly ca: string
   readonly data: string
   readonly certs: string
@@ -146,6 +148,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<OpenHouse> 
   const shared = {
     https: gateway.ports.https,
     mpd: gateway.ports.mpd ?? 0,
+    plain: gateway.ports.plainMpd ?? 0,
     ca: readFileSync(join(certs, 'ca.crt'), 'utf8'),
     data,
     certs,
@@ -223,7 +226,7 @@ process.on('unhandledRejection', (reason) => loose.push(reason))
 /** What the gateway and the bystanders say by themselves. */
 const ordinary = [
   /^core\.playback\.get_state \{\}$/,
-  /^(status|commands|notcommands|idle "sticker"|noidle)$/,
+  /^(status|commands|notcommands|idle( "\w+")*|noidle)$/,
   /^GET \/mopidy\/ws$/,
 ]
 /** The handshake of one WebSocket, in its own words and no others. */
