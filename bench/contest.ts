@@ -1,4 +1,4 @@
-import { openLoad, type Result, type Target } from './load.ts'
+import { type Load, openLoad, type Result, type Target } from './load.ts'
 import type { Talk } from './talk.ts'
 import { cpuOf } from './usage.ts'
 
@@ -63,8 +63,9 @@ export async function hold(
 
 async function measure(task: Task, contender: Contender, player: number, ms: number): Promise<Omit<Row, 'name'>> {
   const { target, pid } = contender
-  const load = await openLoad(target, task.talk(contender), task.connections)
+  let load: Load | undefined
   try {
+    load = await openLoad(target, task.talk(contender), task.connections)
     await load.run(ms / 4)
     const before = [cpuOf(player), pid === undefined ? 0 : cpuOf(pid)] as const
     const { answers, ...result } = await load.run(ms)
@@ -73,8 +74,10 @@ async function measure(task: Task, contender: Contender, player: number, ms: num
       playerCpu: (cpuOf(player) - before[0]) / answers,
       cpu: pid === undefined ? undefined : (cpuOf(pid) - before[1]) / answers,
     }
+  } catch (error) {
+    throw new Error(`${contender.name} failed at ${task.title}`, { cause: error })
   } finally {
-    load.close()
+    load?.close()
   }
 }
 

@@ -33,7 +33,7 @@ export async function measureCrowd(rounds: number, clients = 500): Promise<void>
   }
   console.log(
     `\nMopidy: ${clients} clients in idle, a setvol wakes them all (Mopidy takes 20 connections for Stagedoor, and all of them for the others).
-CPU: for waking one and hearing it go back to sleep. Memory: of the process in the middle for one that sleeps, and of Mopidy.\n`,
+CPU is that of waking one and hearing it go back to sleep, memory that of the process in the middle for one that sleeps, and of Mopidy.\n`,
   )
   const head = ['', 'first ms', 'last ms', 'spread ms', 'CPU µs', 'player’s CPU µs', 'kB', 'player’s kB']
   printTable(head, rows)
