@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { Config, PlayerConfig } from './config/schema.ts'
+import type { Config, MpdDoorConfig, PlayerConfig } from './config/schema.ts'
 import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
 import { createIdentity } from './identity/identity.ts'
@@ -29,8 +29,12 @@ export interface Log {
 }
 
 export interface Gateway {
-  /** The ports it listens on; no MPD where that door is shut. */
-  readonly ports: { readonly https: number; readonly mpd: number | undefined }
+  /** The ports it listens on; none for a door that is shut. */
+  readonly ports: {
+    readonly https: number
+    readonly mpd: number | undefined
+    readonly plainMpd: number | undefined
+  }
   /** SHA-256 of the certificate that people compare. */
   readonly fingerprint: string
   /** A token for the first-run link; undefined once there is an account. */
@@ -156,18 +160,20 @@ export async function startGateway(deps: {
     tls.apply(http.server)
     const https = await listen(http.server, config.listen.https)
 
-    let mpdPort: number | undefined
-    if (config.listen.mpd) {
-      const speakers = new Map([...players].flatMap(([name, { mpd }]) => (mpd ? [[name, mpd] as const] : [])))
-      const door = closing(
-        createMpdDoor({ gate, identity, players: speakers, now, ...(limits.mpd && { limits: limits.mpd }) }),
-        (part) => part.close(),
-      )
-      mpdPort = await door.listen({ ...config.listen.mpd, tls })
+    const { mpd, plainMpd } = config.listen
+    const speakers = new Map([...players].flatMap(([name, { mpd }]) => (mpd ? [[name, mpd] as const] : [])))
+    const door = closing(
+      createMpdDoor({ gate, identity, players: speakers, now, log, ...(limits.mpd && { limits: limits.mpd }) }),
+      (part) => part.close(),
+    )
+    const ports = {
+      https,
+      mpd: mpd ? await door.listen({ ...entrance(mpd, limits.mpd), tls }) : undefined,
+      plainMpd: plainMpd ? await door.listen({ ...entrance(plainMpd, limits.mpd), plain: plainMpd }) : undefined,
     }
 
     return {
-      ports: { https, mpd: mpdPort },
+      ports,
       fingerprint: tls.fingerprint(),
       createSetup: () => (accounts.list().length === 0 ? sessions.createSetup() : undefined),
       close,
@@ -184,7 +190,19 @@ function connect(player: PlayerConfig, deps: { log: Log; now(): number }): Trans
     rpc: player.kind === 'mopidy' ? createMopidy({ url: player.http, ...deps }) : undefined,
     mpd:
       speaksMpd &&
-      createMpd({ host: speaksMpd.hostname.replace(/^\[|\]$/g, ''), port: Number(speaksMpd.port), log: deps.log }),
+      createMpd({ host: speaksMpd.hostname.replace(/^\[|\]$/g, ''), port: Number(speaksMpd.port), ...deps }),
+  }
+}
+
+/** A door as the configuration has it; what `limits` say of it goes before. */
+function entrance({ host, port, ...own }: MpdDoorConfig, limits: Partial<MpdDoorLimits> = {}) {
+  const { timeout, connections, connectionsEach } = own
+  return {
+    host,
+    port,
+    ...(limits.silenceMs === undefined && { timeout }),
+    ...(limits.connections === undefined && { connections }),
+    ...(limits.connectionsEach === undefined && { connectionsEach }),
   }
 }
 

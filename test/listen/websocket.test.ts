@@ -86,6 +86,7 @@ function createPeople() {
           return find(name)
         }
         case 'mpd':
+        case 'certificate':
           throw new Fault('bad-credentials', 'not here')
       }
     },
