@@ -38,7 +38,7 @@ const refused = (command: string, why: string) =>
 const players = 'the partitions are the players of the configuration'
 const partitions: readonly [string, Difference][] = [
   ['listpartitions', instead('partition: home\nOK\n', players)],
-  ['partition', instead('ACK [50@0] {partition} no such partition\n', players)],
+  ['partition', instead('ACK [2@0] {partition} no such partition\n', players)],
   ['newpartition', refused('newpartition', players)],
   ['delpartition', refused('delpartition', players)],
   ['moveoutput', refused('moveoutput', 'an output stays with its player')],
@@ -171,7 +171,9 @@ const houses: readonly House[] = [
     script: mopidyScript,
     differs: differsAtMopidy,
     barren: new Map([
-      ...stubs.map((name): [string, string] => [name, 'not implemented']),
+      ...stubs
+        .filter((name) => name !== 'playlistfind' && name !== 'sticker') // the one can a little, the other is not listed
+        .map((name): [string, string] => [name, 'not implemented']),
       ['mixrampdelay', 'takes whole seconds, and then it is not implemented'],
       ['config', 'never permitted'],
       ['kill', 'never permitted'],
@@ -298,6 +300,7 @@ describe.skipIf(!inject('real').available).each(houses)('$name, directly and thr
 })
 
 /** Forms that a command may or may not have: too few arguments, too many, and numbers that are none. */
+const tooMany = Array(70).fill('x').join(' ')
 const forms = ['', 'x', '-1', '0', '99999999999', '1:0', '1:', '""', 'x x', '0 x', 'x 0', '0 0', '-5 -5'].concat([
   'x x x',
   '0 0 0',
@@ -321,6 +324,7 @@ const bounds = 'no time that there is'
 const noName = 'no name at all'
 /** Where the gateway's ACK is another than MPD's, or where only one of the two is an ACK. */
 const otherwise = new Map([
+  ['partition', 'a name that there is not is a wrong argument'],
   ['delete -1', everything],
   ['shuffle -1', everything],
   ['mixrampdb 99999999999', bounds],
@@ -367,9 +371,12 @@ describe.skipIf(!inject('real').available)('a command in the wrong form', () => 
         if (line === 'idle') continue // a right form, and it waits
         const [expected, found] = [await direct.ask(`${line}\n`), await through.ask(`${line}\n`)]
         if (isAck(expected)) refusals++
-        if (verdict(found) === verdict(expected)) continue
-        different.add(line)
-        if (!otherwise.has(line)) wrong.push({ line, found, expected })
+        // MPD reads no name from a line of more than 64 arguments
+        const right = form === tooMany ? verdict(expected).replace('{}', `{${command}}`) : verdict(expected)
+        if (verdict(found) === right) continue
+        const row = otherwise.has(command) ? command : line
+        different.add(row)
+        if (!otherwise.has(row)) wrong.push({ line, found, expected })
       }
     }
     expect(wrong).toEqual([])
