@@ -1,9 +1,12 @@
 import type { Capability } from '../../call/capability.ts'
 
-/** The subsystems of `idle`, and what it takes to hear of a change in one. What is not here is seen by nobody. */
+/**
+ * The subsystems of `idle`, and what it takes to hear of a change in one. What is not here is seen by nobody.
+ *
+ * In MPD's order (src/IdleFlags.cxx), which is that of the `changed:` lines.
+ */
 export const subsystems: ReadonlyMap<string, Capability> = new Map([
   ['database', 'library.read'],
-  ['update', 'library.read'],
   ['stored_playlist', 'playlists.read'],
   ['playlist', 'queue.read'],
   ['player', 'status.read'],
@@ -11,9 +14,10 @@ export const subsystems: ReadonlyMap<string, Capability> = new Map([
   ['output', 'outputs.read'],
   ['options', 'status.read'],
   ['sticker', 'playlists.read'],
+  ['update', 'library.read'],
   ['subscription', 'messages.read'],
   ['message', 'messages.read'],
-  ['partition', 'server.read'],
   ['neighbor', 'server.read'],
   ['mount', 'server.read'],
+  ['partition', 'server.read'],
 ])

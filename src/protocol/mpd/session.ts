@@ -1,6 +1,9 @@
+import type { Catalog } from '../../call/catalog.ts'
 import { Fault } from '../../call/fault.ts'
-import { commandOf, decode, type MpdRequest } from './decode.ts'
-import { join, longestLine, tokenize } from './token.ts'
+import { createBuffer } from './buffer.ts'
+import { mpd } from './catalog.ts'
+import { decode, type MpdRequest } from './decode.ts'
+import { longestLine, tokenize } from './token.ts'
 
 /** What the client did, to be acted upon before the next one is asked for. */
 export type Step =
@@ -45,9 +48,16 @@ export const framing = ['command_list_begin', 'command_list_ok_begin', 'command_
 const mostCommands = 2048
 const mostListBytes = 2 ** 21
 
-/** What concerns the connection rather than the player stands alone: in a list, answers could not be counted. */
+const table: Catalog = mpd
+
+/**
+ * What concerns the connection rather than the player stands alone: in a list, answers could not be counted. `ping` may
+ * come in one, and goes to the player like the rest.
+ */
 const alone: ReadonlySet<string> = new Set([
-  ...['idle', 'password', 'close', 'commands', 'notcommands', 'partition', 'listpartitions'],
+  ...Object.values(table)
+    .filter(({ name, state }) => state === 'idle' || (state === 'local' && name !== 'ping'))
+    .map(({ name }) => name),
   ...['command_list_begin', 'command_list_ok_begin'],
 ])
 
@@ -60,34 +70,17 @@ interface List {
   bytes: number
 }
 
-const LF = 0x0a
-const CR = 0x0d
 const a = 0x61
 const z = 0x7a
 
 export function createSession({ mayList = () => true }: SessionOptions = {}): Session {
-  let pending: Uint8Array = new Uint8Array(0)
-  let searched = 0
+  const pending = createBuffer()
   let list: List | undefined
   let state: 'open' | 'idling' | 'leaving' | 'over' = 'open'
 
-  /** One line without its ending; undefined until its LF is there. */
-  function line(): Uint8Array | undefined {
-    const end = pending.indexOf(LF, searched)
-    if ((end < 0 ? pending.length : end) > longestLine) throw new Fault('too-large', 'Command too long')
-    if (end < 0) {
-      searched = pending.length
-      return undefined
-    }
-    const found = pending.subarray(0, pending[end - 1] === CR ? end - 1 : end)
-    pending = pending.subarray(end + 1)
-    searched = 0
-    return found
-  }
-
   function over(step: Step): Step {
     state = 'over'
-    pending = new Uint8Array(0)
+    pending.clear()
     list = undefined
     return step
   }
@@ -107,7 +100,7 @@ export function createSession({ mayList = () => true }: SessionOptions = {}): Se
 
   /** What a line amounts to; undefined when it is only a part of something. */
   function read(bytes: Uint8Array): Step | undefined {
-    let command = wordOf(bytes)
+    let command: string | undefined
     try {
       count(bytes)
       const words = tokenize(bytes)
@@ -122,11 +115,11 @@ export function createSession({ mayList = () => true }: SessionOptions = {}): Se
         return undefined
       }
       const request = decode(words)
-      if (commandOf(request.operation) !== 'idle') return { kind: 'command', request }
+      if (request.operation.state !== 'idle') return { kind: 'command', request }
       state = 'idling'
       return { kind: 'idle', request }
     } catch (error) {
-      return failed(error, command)
+      return failed(error, command ?? wordOf(bytes))
     }
   }
 
@@ -150,6 +143,11 @@ export function createSession({ mayList = () => true }: SessionOptions = {}): Se
     return fault ? { kind: 'fault', ...fault, close: false } : { kind: 'list', ok, requests }
   }
 
+  function tooLong(): Step | undefined {
+    if (state === 'idling') return over({ kind: 'end' })
+    return failed(new Fault('too-large', 'Command too long'), wordOf(pending.peek(64)))
+  }
+
   /** While idling nothing but `noidle` may come. */
   function leave(bytes: Uint8Array): Step {
     if (!/^noidle[ \t]*$/.test(String.fromCharCode(...bytes))) return over({ kind: 'end' })
@@ -159,21 +157,17 @@ export function createSession({ mayList = () => true }: SessionOptions = {}): Se
 
   return {
     push(chunk) {
-      if (state !== 'over') pending = join(pending, chunk)
+      if (state !== 'over') pending.push(chunk)
     },
     next() {
-      while (state !== 'over' && state !== 'leaving' && pending.length > 0) {
-        const first = pending[0] ?? 0
+      while (state === 'open' || state === 'idling') {
+        const first = pending.first
+        if (first === undefined) return undefined
         // MPD's own guard against HTTP, to be had before the line is complete
         if (first < a || first > z) return over({ kind: 'end' })
-        let bytes: Uint8Array | undefined
-        try {
-          bytes = line()
-        } catch (error) {
-          return state === 'idling' ? over({ kind: 'end' }) : failed(error, wordOf(pending))
-        }
-        if (!bytes) return undefined
-        const step = state === 'idling' ? leave(bytes) : read(bytes)
+        const bytes = pending.line(longestLine)
+        if (bytes === undefined) return undefined
+        const step = bytes === 'too-long' ? tooLong() : state === 'idling' ? leave(bytes) : read(bytes)
         if (step) return step
       }
       return undefined

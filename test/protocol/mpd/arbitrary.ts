@@ -100,7 +100,7 @@ function isKeyword(param: p.TextParam): boolean {
   if (param.schema === p.match.schema) return true
   return ['-', 'window'].some((other) => {
     try {
-      return param.read([other]) === undefined
+      return param.read([other], 0) === undefined
     } catch {
       return false
     }

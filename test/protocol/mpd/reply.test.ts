@@ -136,3 +136,78 @@ test('no bytes make it throw anything but a fault, nor pass on a control charact
     { numRuns: 500 },
   )
 })
+
+/** What an answer comes to, written to be read rather than to be quick: the text for the client, and whether it ended. */
+function reference(sent: string, items?: number): { text: string; done: boolean } | 'fault' {
+  let [text, rest, oks] = ['', sent, 0]
+  for (;;) {
+    const line = /^([^\n]*)\n/.exec(rest)?.[1]
+    const [upToLine = ''] = rest.split('\n', 1)
+    if ([...upToLine].some((c) => c < ' ' && c !== '\t')) return 'fault'
+    if (line === undefined) return { text, done: false }
+    rest = rest.slice(line.length + 1)
+    if (line.startsWith('binary: ')) {
+      const size = /^binary: (\d{1,8})$/.exec(line)?.[1]
+      if (size === undefined || Number(size) > 2 ** 20) return 'fault'
+      if (rest.length <= Number(size)) return { text, done: false }
+      if (rest[Number(size)] !== '\n') return 'fault'
+      text += `${line}\n${rest.slice(0, Number(size) + 1)}`
+      rest = rest.slice(Number(size) + 1)
+    } else if (/^.+?: /.test(line) && !line.startsWith('ACK [')) {
+      text += `${line}\n`
+    } else if (line === 'list_OK' && items !== undefined && oks < items) {
+      text += `${line}\n`
+      oks++
+    } else if (line === 'OK' ? items === undefined || oks === items : /^ACK \[\d{1,3}@\d{1,4}\] \{\w*\} /.test(line)) {
+      const read = new TextEncoder().encode(new TextDecoder().decode(bytes(line)))
+      const told = textOf([read])
+        .replace(/^ACK \[0@/, 'ACK [52@')
+        .replace('{None}', '{}')
+      return rest === '' ? { text: `${text}${told}\n`, done: true } : 'fault'
+    } else return 'fault'
+  }
+}
+
+test('it is read as it stands written, whatever comes, however it is cut', () => {
+  const word = fc.constantFrom(
+    ...[
+      'OK\n',
+      'list_OK\n',
+      'a: b\n',
+      'Title: OK\n',
+      'binary: 3\n',
+      'binary: 0\n',
+      'ACK [0@0] {x} ',
+      'ACK [5@1] {None} y\n',
+    ],
+    ...['\n', '\0', '\t', '\r\n', 'abc', ': ', ':', ' ', '\xff', 'binary: ', 'x\n', 'x: ', 'ACK ['],
+  )
+  const answers = fc.oneof(
+    fc.array(word, { maxLength: 14 }).map((words) => words.join('')),
+    fc.uint8Array({ maxLength: 20 }).map((all) => String.fromCharCode(...all)),
+  )
+  fc.assert(
+    fc.property(answers, fc.option(fc.nat(3), { nil: undefined }), fc.array(fc.nat()), (sent, items, cuts) => {
+      const marks = [...new Set(cuts.map((cut) => cut % (sent.length + 1)))].sort((a, b) => a - b)
+      const pieces = [0, ...marks].map((from, i) => sent.slice(from, marks[i] ?? sent.length))
+      const limits = { bytes: 1e6, ...(items !== undefined && { items }) }
+      const wanted = reference(sent, items)
+      if (wanted === 'fault') expect(fails(pieces, limits)).toBe('player-unreachable')
+      else expect(answer(pieces, limits)).toEqual(wanted)
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('a chunk may be used again when what came of it is out', () => {
+  const whole = bytes('a: b\nc: d\nbinary: 4\n\nOK\n\nTitle: x\nOK\n')
+  for (let cut = 1; cut < whole.length; cut++) {
+    const reply = createReply({ bytes: 1e6 })
+    const got = [whole.slice(0, cut), whole.slice(cut)].map((chunk) => {
+      const text = textOf(reply.push(chunk).out)
+      chunk.fill(0)
+      return text
+    })
+    expect(got.join('')).toBe(textOf([whole]))
+  }
+})
