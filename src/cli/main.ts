@@ -22,7 +22,7 @@ const usage = `stagedoor: the one door to a home's music players
 
   serve [--demo]                                   run the gateway
   user add NAME --role R [--password-stdin]        accounts; also: list, role, passwd, disable, enable, remove
-  token create NAME --label L [--role R] [--player P] [--expires 90d]
+  token create NAME --label L [--role R] [--player P] [--expires 90d] [--certificate]
                                                    device tokens; also: list, revoke ID
   session list | revoke ID | revoke --user NAME    open sessions
   check                                            every problem of the configuration, with line and fix

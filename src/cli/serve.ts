@@ -79,6 +79,7 @@ function withDemo(config: Config, { http, mpd }: { http: string; mpd: string }):
 
 function greeting(gateway: Gateway, config: Config, isDemo: boolean, alone: readonly string[]): string[] {
   const { ports, fingerprint } = gateway
+  const { plainMpd } = config.listen
   const at = (path: string) => `https://localhost:${ports.https}${path}`
   const setup = gateway.createSetup()
   const [first = ''] = config.players.keys()
@@ -86,6 +87,12 @@ function greeting(gateway: Gateway, config: Config, isDemo: boolean, alone: read
     '',
     `Stagedoor listens on ${at('/')} (JSON-RPC and WebSocket below /mopidy)`,
     ...(ports.mpd === undefined ? [] : [`and for MPD clients, over TLS, on port ${ports.mpd}`]),
+    ...(plainMpd && ports.plainMpd !== undefined
+      ? [
+          `WARNING: without TLS on port ${ports.plainMpd}, from ${plainMpd.from.join(', ')}, for at most: ${plainMpd.roles.join(', ')}`,
+          'What goes through there can be read and changed on its way, and device tokens be used by who saw them',
+        ]
+      : []),
     `This machine is also ${hostname()}; other devices find the certificate at /trust`,
     `Its SHA-256 is ${fingerprint}`,
     ...(isDemo ? [`DEMO: nothing here makes a sound; "${first}" is a built-in imitation of Mopidy`] : []),
