@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Gateway, startGateway } from './gateway.ts'
+import { tunes } from './library.ts'
 import { startMopidy } from './mopidy.ts'
 import { startMpd } from './mpd.ts'
-import { mopidyScript, mpdScript } from './script.ts'
+import { list, mopidyScript, mpdScript, okList, quote } from './script.ts'
 import { until } from './tools.ts'
 import { ended, type Heard, openDirect, openThrough, play, type Step, type Wire } from './wire.ts'
 
@@ -46,8 +47,6 @@ const partitions: readonly [string, Difference][] = [
 const whole = 'a list is read to its end before any of it is sent: one with a fault has done nothing'
 const subsystems =
   'database | stored_playlist | playlist | player | mixer | output | options | sticker | update | subscription | message | neighbor | mount | partition'
-const list = (...commands: string[]) => ['command_list_begin', ...commands, 'command_list_end'].join('\n')
-const okList = (...commands: string[]) => ['command_list_ok_begin', ...commands, 'command_list_end'].join('\n')
 
 /**
  * All differences that there are, by the command or by what was sent. What has no row is the same to the byte, and a row
@@ -128,6 +127,8 @@ const differsAtMopidy = new Map<string, Difference>([
 interface House {
   readonly name: string
   readonly script: readonly Step[]
+  /** As this player calls them. */
+  readonly tunes: readonly string[]
   readonly differs: ReadonlyMap<string, Difference>
   /** What the player itself only ever refuses here, and why. */
   readonly barren: ReadonlyMap<string, string>
@@ -143,56 +144,57 @@ interface Pair {
   stop(): Promise<void>
 }
 
-const houses: readonly House[] = [
-  {
-    name: 'MPD',
-    script: mpdScript,
-    differs: differsAtMpd,
-    barren: new Map([
-      ['config', 'only for clients of a local socket'],
-      ['mount', 'no storage to mount without a cache directory'],
-      ['outputset', 'the null output has no attributes'],
-      ['password', 'it has none'],
-      ['unmount', 'nothing is mounted'],
-    ]),
-    async start() {
-      const [direct, through] = await Promise.all([startMpd(), startMpd()])
-      return {
-        direct: direct.port,
-        through: through.port,
-        player: { kind: 'mpd', mpd: through.mpd },
-        restart: async () => void (await Promise.all([direct.restart(), through.restart()])),
-        stop: async () => void (await Promise.all([direct.stop(), through.stop()])),
-      }
-    },
+const mpd: House = {
+  name: 'MPD',
+  script: mpdScript,
+  tunes: tunes.map(({ path }) => path),
+  differs: differsAtMpd,
+  barren: new Map([
+    ['config', 'only for clients of a local socket'],
+    ['mount', 'no storage to mount without a cache directory'],
+    ['outputset', 'the null output has no attributes'],
+    ['password', 'it has none'],
+    ['unmount', 'nothing is mounted'],
+  ]),
+  async start() {
+    const [direct, through] = await Promise.all([startMpd(), startMpd()])
+    return {
+      direct: direct.port,
+      through: through.port,
+      player: { kind: 'mpd', mpd: through.mpd },
+      restart: async () => void (await Promise.all([direct.restart(), through.restart()])),
+      stop: async () => void (await Promise.all([direct.stop(), through.stop()])),
+    }
   },
-  {
-    name: 'Mopidy',
-    script: mopidyScript,
-    differs: differsAtMopidy,
-    barren: new Map([
-      ...stubs
-        .filter((name) => name !== 'playlistfind' && name !== 'sticker') // the one can a little, the other is not listed
-        .map((name): [string, string] => [name, 'not implemented']),
-      ['mixrampdelay', 'takes whole seconds, and then it is not implemented'],
-      ['config', 'never permitted'],
-      ['kill', 'never permitted'],
-      ['listall', 'switched off by default'],
-      ['listallinfo', 'switched off by default'],
-      ['password', 'it has none'],
-    ]),
-    async start() {
-      const [direct, through] = await Promise.all([startMopidy(), startMopidy()])
-      return {
-        direct: direct.mpdPort,
-        through: through.mpdPort,
-        player: { kind: 'mopidy', http: through.http, mpd: through.mpd },
-        restart: async () => void (await Promise.all([direct.restart(), through.restart()])),
-        stop: async () => void (await Promise.all([direct.stop(), through.stop()])),
-      }
-    },
+}
+
+const mopidy: House = {
+  name: 'Mopidy',
+  script: mopidyScript,
+  tunes: tunes.map(({ uri }) => uri),
+  differs: differsAtMopidy,
+  barren: new Map([
+    ...stubs
+      .filter((name) => name !== 'playlistfind' && name !== 'sticker') // the one can a little, the other is not listed
+      .map((name): [string, string] => [name, 'not implemented']),
+    ['mixrampdelay', 'takes whole seconds, and then it is not implemented'],
+    ['config', 'never permitted'],
+    ['kill', 'never permitted'],
+    ['listall', 'switched off by default'],
+    ['listallinfo', 'switched off by default'],
+    ['password', 'it has none'],
+  ]),
+  async start() {
+    const [direct, through] = await Promise.all([startMopidy(), startMopidy()])
+    return {
+      direct: direct.mpdPort,
+      through: through.mpdPort,
+      player: { kind: 'mopidy', http: through.http, mpd: through.mpd },
+      restart: async () => void (await Promise.all([direct.restart(), through.restart()])),
+      stop: async () => void (await Promise.all([direct.stop(), through.stop()])),
+    }
   },
-]
+}
 
 /** The commands of what was sent at once. */
 const commandsOf = (sent: string) =>
@@ -244,9 +246,10 @@ async function played(script: readonly Step[], port: number, open: () => Promise
   return heard.map(({ answer, ...rest }) => ({ ...rest, answer: timeless(answer) }))
 }
 
-describe.skipIf(!inject('real').available).each(houses)('$name, directly and through the gateway', (house) => {
+describe.skipIf(!inject('real').available).each([mpd, mopidy])('$name, directly and through the gateway', (house) => {
   let pair: Pair
   let gateway: Gateway
+  let token: string
   let direct: readonly Heard[]
   let through: readonly Heard[]
 
@@ -254,8 +257,9 @@ describe.skipIf(!inject('real').available).each(houses)('$name, directly and thr
     pair = await house.start()
     const opened = await openGateway(pair)
     gateway = opened.gateway
+    token = opened.token
     direct = await played(house.script, pair.direct, () => openDirect(pair.direct))
-    through = await played(house.script, pair.through, () => openThrough(gateway, opened.token))
+    through = await played(house.script, pair.through, () => openThrough(gateway, token))
   })
   afterAll(async () => {
     await gateway?.stop()
@@ -288,6 +292,47 @@ describe.skipIf(!inject('real').available).each(houses)('$name, directly and thr
       return found === expected ? [] : [{ at, by: one.by, sent: one.sent, found, expected }]
     })
     expect(wrong).toEqual([])
+  })
+
+  test('many at once, each with settings of its own, get what they would get alone', async () => {
+    await pair.restart()
+    await ready(gateway, token)
+    const control = asker(pair.through)
+    await control.ask('clear')
+    for (const tune of house.tunes) expect(await control.ask(`add ${quote(tune)}`)).toBe('OK\n')
+    await control.close()
+
+    const [tune = ''] = house.tunes
+    const settings = [
+      [],
+      ['tagtypes clear'],
+      ['tagtypes clear', 'tagtypes enable Title Album'],
+      ['tagtypes disable Artist', 'binarylimit 64'],
+      ['binarylimit 3000', 'tagtypes all', 'tagtypes disable Title'],
+    ]
+    const reads = [
+      ...['playlistinfo', 'playlistinfo 1', 'tagtypes', 'find album "First Light"', 'plchanges 0'],
+      ...[`albumart ${quote(tune)} 0`, `readpicture ${quote(tune)} 8192`, 'playlistid', 'outputs'],
+      okList('playlistinfo 0', 'tagtypes', `readpicture ${quote(tune)} 0`),
+      okList('tagtypes clear', 'playlistinfo 0', 'deleteid 9999'),
+      ...['playlistinfo', 'tagtypes', 'tagtypes all', 'playlistinfo 1'],
+    ]
+    const answers = async (wire: Wire, lines: readonly string[]) => {
+      wire.send(lines.map((line) => `${line}\n`).join(''))
+      const heard: string[] = []
+      for (const line of lines) heard.push(`${line}\n${await wire.hear()}`)
+      wire.close()
+      return heard
+    }
+    const clients = settings.flatMap((own) => reads.slice(0, 6).map((_, i) => [...own, ...reads.slice(i), ...reads]))
+    const alone: string[][] = []
+    for (const lines of clients) alone.push(await answers(await openDirect(pair.through), lines))
+    const open = await Promise.all(clients.map(async (lines) => ({ lines, wire: await openThrough(gateway, token) })))
+    const together = await Promise.all(open.map(({ lines, wire }) => answers(wire, lines)))
+    const wrong = alone.flatMap((heard, i) =>
+      heard.flatMap((expected, at) => (together[i]?.[at] === expected ? [] : [{ expected, found: together[i]?.[at] }])),
+    )
+    expect(wrong.slice(0, 3)).toEqual([])
   })
 
   test('and what is listed is seen', () => {
@@ -345,7 +390,7 @@ describe.skipIf(!inject('real').available)('a command in the wrong form', () => 
   let wires: readonly [Wire, Wire]
 
   beforeAll(async () => {
-    pair = await (houses[0] as House).start()
+    pair = await mpd.start()
     const opened = await openGateway(pair)
     gateway = opened.gateway
     wires = [await openDirect(pair.direct), await openThrough(gateway, opened.token)]

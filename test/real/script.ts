@@ -2,19 +2,19 @@ import { coverPath, tunes } from './library.ts'
 import type { Step } from './wire.ts'
 
 /** As an MPD client quotes an argument. */
-const q = (text: string) => `"${text.replace(/[\\"]/g, '\\$&')}"`
-const list = (...lines: string[]) => ['command_list_begin', ...lines, 'command_list_end'].join('\n')
-const okList = (...lines: string[]) => ['command_list_ok_begin', ...lines, 'command_list_end'].join('\n')
+export const quote = (text: string) => `"${text.replace(/[\\"]/g, '\\$&')}"`
+export const list = (...lines: string[]) => ['command_list_begin', ...lines, 'command_list_end'].join('\n')
+export const okList = (...lines: string[]) => ['command_list_ok_begin', ...lines, 'command_list_end'].join('\n')
 const idle = (by: string, line: string): Step => ({ by, send: line })
 const hear = (by: string): Step => ({ by, hear: true })
 
 const upToDate: Step = { until: /^(?!.*updating_db)/s }
 const sounding: Step = { until: /state: play.*audio:/s }
 
-const paths = tunes.map(({ path }) => q(path))
-const uris = tunes.map(({ uri }) => q(uri))
+const paths = tunes.map(({ path }) => quote(path))
+const uris = tunes.map(({ uri }) => quote(uri))
 const [dawn = '', noon = '', dusk = '', midnight = '', gruesse = ''] = paths
-const cover = q(coverPath)
+const cover = quote(coverPath)
 /** Nobody listens there. An address is the only thing whose tags MPD lets be edited. */
 const stream = '"http://127.0.0.1:9/radio"'
 
