@@ -7,6 +7,7 @@ import { addressOf, sourceOf } from '../../call/address.ts'
 import type { User } from '../../call/call.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { createBuckets, createTally } from '../bucket.ts'
+import { fingerprintOf } from '../certificate.ts'
 import { destroyOnTlsError, type Tls } from '../tls.ts'
 import { type MpdClient, type MpdClientDeps, mpdClientDefaults, serveMpd } from './client.ts'
 import { createPeers } from './peers.ts'
@@ -189,8 +190,10 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
     })
     server.on('secureConnection', (socket: TLSSocket) => {
       const place = handshakes.get(endpointOf(socket))
-      if (place && hall.places.has(place)) serve(socket, addressOf(socket), place, hall, fingerprintOf(socket))
-      else socket.destroy()
+      if (!place || !hall.places.has(place)) return socket.destroy()
+      // Shown in this handshake, or in the one that it resumes.
+      const certificate = socket.getPeerX509Certificate()
+      serve(socket, addressOf(socket), place, hall, certificate && fingerprintOf(certificate))
     })
     destroyOnTlsError(server)
     tls.apply(server)
@@ -246,9 +249,4 @@ const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 6
 
 function endpointOf({ remoteAddress, remotePort }: Socket): string {
   return JSON.stringify([remoteAddress, remotePort])
-}
-
-/** Of the certificate that the client showed, in this handshake or in the one that it resumes. */
-function fingerprintOf(socket: TLSSocket): string | undefined {
-  return socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase()
 }
