@@ -29,7 +29,11 @@ export async function measureCrowd(rounds: number, clients = 500): Promise<void>
   const rows: string[][] = []
   for (const contender of contendersFor(large.mpdPort, house, proxies)) {
     const player = contender.token === undefined ? large : small
-    rows.push(await wakeAll(contender, player.pid, clients, rounds))
+    rows.push(
+      await wakeAll(contender, player.pid, clients, rounds).catch((cause) => {
+        throw new Error(`${contender.name} failed with ${clients} clients`, { cause })
+      }),
+    )
   }
   console.log(
     `\nMopidy: ${clients} clients in idle, a setvol wakes them all (Mopidy takes 20 connections for Stagedoor, and all of them for the others).

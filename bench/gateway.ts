@@ -19,7 +19,7 @@ const gateway = await startGateway({
   limits: {
     http: { requests: many },
     websocket: { frames: many },
-    mpd: { connections: 5_000, connectionsEach: 5_000, knocks: many },
+    mpd: { knocks: many },
   },
   now: Date.now,
 })

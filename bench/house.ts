@@ -19,6 +19,8 @@ export async function startHouse(player: ConfigFile['players'][string]): Promise
     users: { ada: 'owner' },
     script: fileURLToPath(new URL('gateway.ts', import.meta.url)),
     change(config) {
+      const { mpd, ...doors } = config.listen ?? {}
+      config.listen = { ...doors, mpd: { ...(mpd || {}), connections: 5_000, connectionsEach: 5_000 } }
       config.log = { level: (process.env.BENCH_LOG ?? 'info') as 'info' }
     },
   })
