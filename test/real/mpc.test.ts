@@ -235,7 +235,8 @@ describe.skipIf(!inject('real').available)('mpc, its whole command set', () => {
       [['nonsense']],
     ]
 
-    test.each(rows)('mpc %j after %j: as on MPD itself', async (args, before = []) => {
+    const cases = rows.map(([args, before = []]) => [args, before] as const)
+    test.each(cases)('mpc %j after %j: as on MPD itself', async (args, before) => {
       const seen: unknown[] = []
       for (const mpc of [direct, as('ada')]) {
         await reset(...before)
@@ -461,7 +462,8 @@ describe.skipIf(!inject('real').available)('mpc, its whole command set', () => {
       [['readpicture', one]],
     ]
 
-    test.each(rows)('mpc %j (%s): as on Mopidy itself', async (args, state = 'stopped') => {
+    const cases = rows.map(([args, state = 'stopped']) => [args, state] as const)
+    test.each(cases)('mpc %j (%s): as on Mopidy itself', async (args, state) => {
       const seen: unknown[] = []
       for (const mpc of [mpcAt(mopidy.mpdPort), mpcAt(tunnel.port, tokens.get('ada'))]) {
         await reset(state)
