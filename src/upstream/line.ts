@@ -1,13 +1,14 @@
 import { connect, type Socket } from 'node:net'
 import { Fault } from '../call/fault.ts'
 import { createReply, type Reply } from '../protocol/mpd/reply.ts'
+import { type Tuning, untuned } from './tuning.ts'
 
 export const gone = () => new Fault('player-unreachable', 'the connection to the player broke', { retryAfter: 1 })
 
 /** Connects and waits for the greeting. @throws Fault */
 export function greet(host: string, port: number, ms: number): Promise<{ socket: Socket; version: string }> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true })
+    const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000 })
     let heard = ''
     const settle = () => {
       clearTimeout(timer)
@@ -37,121 +38,152 @@ export function greet(host: string, port: number, ms: number): Promise<{ socket:
   })
 }
 
+/** Who asks something and hears the answer: pieces of it, then either `done` or `fail`, once. */
+export interface Asker {
+  /** A promise holds back what comes after until it is kept. */
+  out(bytes: Uint8Array): void | Promise<void>
+  /** The line stands still because of such a promise; goes on after it. */
+  held?(): void
+  resumed?(): void
+  /**
+   * The answer is whole.
+   *
+   * @param count the commands before the one that the player refused; infinity when it refused none
+   * @param held what the last `out` returned: the line does not wait for it
+   */
+  done(count: number, held?: Promise<void>): void
+  fail(fault: Fault): void
+}
+
 /** A greeted connection that asks one thing at a time. What is said unasked, or is no legal answer, ends it. */
 export interface Line {
-  /**
-   * Resolves when the whole answer was handed on, to the number of commands that were carried out. Without `ms` it
-   * waits forever.
-   *
-   * @throws Fault
-   */
-  ask(
-    text: string,
-    frame: { readonly items?: number; readonly ms?: number },
-    out: (bytes: Uint8Array) => void | Promise<void>,
-  ): Promise<number>
+  /** @param items the number of commands of an ok list; left out for anything else */
+  ask(text: string, asker: Asker, items?: number): void
   write(text: string): void
   readonly alive: boolean
+  /** Whether any of the answer to the latest question has come. */
+  readonly heard: boolean
+  /** What is in force on it, for whoever asks next. */
+  tuning: Tuning
+  /** The subscriptions made on it, as they were sent. */
+  channels: string
+  /** When it was last given back. */
+  usedAt: number
   drop(fault: Fault): void
-  /** Calls back once when it has ended; returns the way to forget about it. */
-  onEnd(listener: (fault: Fault) => void): () => void
+  /** Calls back once when it has ended. */
+  onEnd(listener: () => void): void
 }
 
-interface Question {
-  readonly reply: Reply
-  /** Starts the clock, or starts it anew. */
-  wind(): void
-  out(bytes: Uint8Array): void | Promise<void>
-  resolve(done: number): void
-  reject(fault: Fault): void
-  timer?: NodeJS.Timeout | undefined
-  last: Uint8Array
-}
-
-export function createLine(socket: Socket, bytes: number, forget: () => void): Line {
-  const listeners = new Set<(fault: Fault) => void>()
+/** @param bytes the longest answer */
+export function createLine(socket: Socket, bytes: number): Line {
+  const listeners: (() => void)[] = []
   let alive = !socket.destroyed
-  let question: Question | undefined
+  let heard = false
+  let asked: Asker | undefined
+  let reply: Reply | undefined
 
   function drop(fault: Fault): void {
     if (!alive) return
     alive = false
     socket.destroy()
-    clearTimeout(question?.timer)
-    question?.reject(fault)
-    question = undefined
-    forget()
-    for (const listener of listeners) listener(fault)
+    const asker = asked
+    asked = undefined
+    for (const listener of listeners) listener()
+    asker?.fail(fault)
   }
 
-  async function hear(chunk: Uint8Array): Promise<void> {
-    const asked = question
+  function hear(chunk: Uint8Array) {
     // An answer nobody waits for would be taken for the next one's.
-    if (asked === undefined) return drop(gone())
-    const { out, done } = asked.reply.push(chunk)
-    for (const piece of out) {
-      const held = asked.out(piece)
-      asked.last = piece
-      if (held === undefined) continue
-      clearTimeout(asked.timer)
-      socket.pause()
-      await held
-      if (!alive) return
-      asked.wind()
-      socket.resume()
+    if (!asked || !reply) return drop(gone())
+    heard = true
+    try {
+      const { out, done } = reply.push(chunk)
+      hand(asked, out, 0, done)
+    } catch (error) {
+      drop(Fault.from(error))
     }
-    if (!done) return
-    clearTimeout(asked.timer)
-    question = undefined
-    asked.resolve(doneOf(asked.last))
   }
 
-  socket.on('data', (chunk: Buffer) => {
-    hear(chunk).catch((error) => drop(Fault.from(error)))
-  })
-  socket.on('error', () => drop(gone()))
-  socket.on('end', () => drop(gone()))
-  socket.on('close', () => drop(gone()))
+  function hand(asker: Asker, pieces: readonly Uint8Array[], from: number, done: boolean) {
+    const last = pieces.length - 1
+    for (let i = from; i <= last; i++) {
+      const piece = pieces[i]
+      const held = piece && asker.out(piece)
+      // It may have ended meanwhile, by the asker's own doing.
+      if (asked !== asker) return
+      if (done && i === last) {
+        asked = undefined
+        return asker.done(countOf(piece), held || undefined)
+      }
+      if (held) return void hold(held, asker, pieces, i + 1, done)
+    }
+  }
+
+  async function hold(held: Promise<void>, asker: Asker, ...rest: [readonly Uint8Array[], number, boolean]) {
+    try {
+      socket.pause()
+      asker.held?.()
+      await held
+      if (asked !== asker) return
+      asker.resumed?.()
+      socket.resume()
+      hand(asker, ...rest)
+    } catch (error) {
+      drop(Fault.from(error))
+    }
+  }
+
+  const end = () => drop(gone())
+  socket.on('data', hear)
+  socket.on('error', end)
+  socket.on('end', end)
+  socket.on('close', end)
   socket.resume()
 
   return {
-    ask: (text, { items, ms }, out) =>
-      new Promise((resolve, reject) => {
-        if (!alive) return reject(gone())
-        const reply = createReply({ bytes, ...(items !== undefined && { items }) })
-        const asked: Question = {
-          reply,
-          out,
-          resolve,
-          reject,
-          last: new Uint8Array(),
-          wind() {
-            if (ms === undefined) return
-            clearTimeout(asked.timer)
-            asked.timer = setTimeout(() => drop(new Fault('player-timeout', 'the player did not answer in time')), ms)
-          },
-        }
-        question = asked
-        asked.wind()
-        socket.write(text)
-      }),
+    ask(text, asker, items) {
+      if (!alive) return asker.fail(gone())
+      if (asked) throw new Fault('internal', 'one question at a time')
+      heard = false
+      reply = createReply(items === undefined ? { bytes } : { bytes, items })
+      asked = asker
+      socket.write(text)
+    },
     write(text) {
       if (alive) socket.write(text)
     },
     get alive() {
       return alive
     },
-    drop,
-    onEnd(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
+    get heard() {
+      return heard
     },
+    tuning: untuned,
+    channels: '',
+    usedAt: 0,
+    drop,
+    onEnd: (listener) => void listeners.push(listener),
   }
 }
 
-/** How many commands came before the one that failed; all of them when none did. */
-function doneOf(last: Uint8Array): number {
-  const line = Buffer.from(last.subarray(-4096)).toString('latin1')
-  const failed = /(?:^|\n)ACK \[\d{1,4}@(\d{1,4})\] [^\n]*\n$/.exec(line)?.[1]
+/** How many commands came before the one that failed; all of them when none did. An error is a piece of its own. */
+function countOf(last: Uint8Array | undefined): number {
+  if (last?.[0] !== 0x41 || last[1] !== 0x43 || last[2] !== 0x4b) return Number.POSITIVE_INFINITY
+  const failed = /^ACK \[\d{1,4}@(\d{1,4})\] /.exec(Buffer.from(last.subarray(0, 40)).toString('latin1'))?.[1]
   return failed === undefined ? Number.POSITIVE_INFINITY : Number(failed)
+}
+
+/** The whole of a short answer, for questions of the gateway's own. @throws Fault */
+export function askAll(line: Line, text: string, most: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = ''
+    line.ask(text, {
+      out(bytes) {
+        answer += Buffer.from(bytes).toString()
+        if (answer.length > most) throw new Fault('player-unreachable', 'the player sent more than it was asked for')
+      },
+      done: () => resolve(answer),
+      fail: reject,
+    })
+  })
 }
