@@ -17,7 +17,11 @@ const times: readonly { readonly why: string; readonly at: RegExp; readonly to: 
   { why: 'when the playlist was saved', at: /^(playlist: .*\nLast-Modified: ).*$/gm, to: '$1*' },
 ]
 
-const timeless = (answer: string) => times.reduce((text, { at, to }) => text.replace(at, to), answer)
+/** What two equal players say alike: without their times, and Mopidy's set of tags, which it prints as it comes, in order. */
+function comparable(answer: string): string {
+  const text = times.reduce((rest, { at, to }) => rest.replace(at, to), answer)
+  return text.startsWith('<bytes>') ? text : text.replace(/(^tagtype: .*\n)+/gm, sorted)
+}
 
 /** How the gateway's answer differs from the player's own. */
 interface Difference {
@@ -31,6 +35,11 @@ const replace = (from: RegExp, to: string, why: string): Difference => ({
   why,
   through: (direct) => direct.replace(from, to),
 })
+const sorted = (text: string) =>
+  text
+    .split(/(?<=\n)/)
+    .sort()
+    .join('')
 const lines = (key: string, names: readonly string[]) => `${names.map((name) => `${key}: ${name}\n`).join('')}OK\n`
 const named = (answer: string) => [...answer.matchAll(/^command: (\w+)$/gm)].map(([, name = '']) => name)
 const refused = (command: string, why: string) =>
@@ -208,7 +217,7 @@ const isAck = (answer: string) => /^ACK \[/m.test(answer)
 async function openGateway(pair: Pair): Promise<{ gateway: Gateway; token: string }> {
   const gateway = await startGateway({
     players: { home: pair.player },
-    users: { ada: 'owner' },
+    users: { ada: 'owner', ben: 'owner' },
     change: (config) => {
       for (const role of Object.values(config.roles)) delete role.rates // asked far more than a person asks
     },
@@ -243,7 +252,7 @@ async function played(script: readonly Step[], port: number, open: () => Promise
   const control = asker(port)
   const heard = await play(script, { open, status: () => control.ask('status') })
   await control.close()
-  return heard.map(({ answer, ...rest }) => ({ ...rest, answer: timeless(answer) }))
+  return heard.map(({ answer, ...rest }) => ({ ...rest, answer: comparable(answer) }))
 }
 
 describe.skipIf(!inject('real').available).each([mpd, mopidy])('$name, directly and through the gateway', (house) => {
@@ -320,14 +329,18 @@ describe.skipIf(!inject('real').available).each([mpd, mopidy])('$name, directly 
     const answers = async (wire: Wire, lines: readonly string[]) => {
       wire.send(lines.map((line) => `${line}\n`).join(''))
       const heard: string[] = []
-      for (const line of lines) heard.push(`${line}\n${await wire.hear()}`)
+      for (const line of lines) heard.push(`${line}\n${comparable(await wire.hear())}`)
       wire.close()
       return heard
     }
     const clients = settings.flatMap((own) => reads.slice(0, 6).map((_, i) => [...own, ...reads.slice(i), ...reads]))
     const alone: string[][] = []
     for (const lines of clients) alone.push(await answers(await openDirect(pair.through), lines))
-    const open = await Promise.all(clients.map(async (lines) => ({ lines, wire: await openThrough(gateway, token) })))
+    // Costly commands of one person may wait, but not more than 16 of them
+    const both = [token, gateway.token('ben')]
+    const open = await Promise.all(
+      clients.map(async (lines, i) => ({ lines, wire: await openThrough(gateway, both[i % 2] ?? '') })),
+    )
     const together = await Promise.all(open.map(({ lines, wire }) => answers(wire, lines)))
     const wrong = alone.flatMap((heard, i) =>
       heard.flatMap((expected, at) => (together[i]?.[at] === expected ? [] : [{ expected, found: together[i]?.[at] }])),
@@ -374,7 +387,6 @@ const otherwise = new Map([
   ['shuffle -1', everything],
   ['mixrampdb 99999999999', bounds],
   ['mixrampdelay 99999999999', bounds],
-  ['mixrampdelay -1', bounds],
   ['seekcur 99999999999', bounds],
   ['plchanges 99999999999', 'no version that there can be'],
   ['plchangesposid 99999999999', 'no version that there can be'],
