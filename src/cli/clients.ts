@@ -112,18 +112,17 @@ const make = {
   certificate: (place: Place): Section => ({
     title: 'Without a password: a client certificate',
     text: text(
-      'The tunnel can sign in by itself, for clients that take no password or would keep it where others read it. On the machine of the gateway, then copied to the device (it holds the private key):',
+      'The tunnel can sign in by itself, for clients that take no password or would keep it where others read it. On the machine of the gateway:',
       block(
         'sh',
         place.users
-          .map((user) => `npx stagedoor token create ${user} --label "tunnel" --certificate > stagedoor-client.pem`)
+          .map((user) => `npx stagedoor token create ${user} --label "tunnel" --certificate --out stagedoor-client`)
           .join('\n'),
       ),
-      block('sh', `chmod 600 ${folder}/stagedoor-client.pem`),
-      'One more line at the end of `stunnel.conf`:',
-      block('ini', 'cert = stagedoor-client.pem'),
+      `Move \`stagedoor-client.crt\` and \`stagedoor-client.key\` to the device, into \`${folder}\`: whoever has the key comes in by it. Two more lines at the end of \`stunnel.conf\`:`,
+      block('ini', 'cert = stagedoor-client.crt\nkey = stagedoor-client.key'),
       'or with socat:',
-      block('sh', `cd ${folder} && ${socat(place, ',cert=stagedoor-client.pem')}`),
+      block('sh', `cd ${folder} && ${socat(place, ',cert=stagedoor-client.crt,key=stagedoor-client.key')}`),
       `Leave the client’s password empty, and write \`127.0.0.1\` for \`${token}@127.0.0.1\`. Now whoever can connect to the tunnel is you: only on a machine of your own.`,
     ),
   }),
@@ -303,7 +302,7 @@ export const clients: readonly Client[] = [
             place.authority === 'own'
               ? `        context = ssl.create_default_context(cafile="${authorityFile(place)}")`
               : '        context = ssl.create_default_context()',
-            '        # context.load_cert_chain("stagedoor-client.pem")  # instead of password()',
+            '        # context.load_cert_chain("stagedoor-client.crt", "stagedoor-client.key")  # instead of password()',
             '        return context.wrap_socket(super()._connect_tcp(host, port), server_hostname=host)',
             '',
             '',
