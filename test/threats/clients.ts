@@ -180,7 +180,11 @@ export async function openPlain(
 
 async function greet(socket: Socket, token: string | undefined): Promise<MpdClient> {
   let text = ''
-  let wake = () => {}
+  const waiting = new Set<() => void>()
+  const wake = () => {
+    for (const resolve of waiting) resolve()
+    waiting.clear()
+  }
   socket.on('data', (piece: Buffer) => {
     text += piece.toString('latin1')
     wake()
@@ -188,7 +192,7 @@ async function greet(socket: Socket, token: string | undefined): Promise<MpdClie
   socket.on('close', () => wake())
   const change = () =>
     new Promise<void>((resolve) => {
-      wake = resolve
+      waiting.add(resolve)
     })
   async function next(): Promise<string> {
     for (;;) {
