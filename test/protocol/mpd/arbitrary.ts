@@ -2,7 +2,7 @@ import fc, { type Arbitrary } from 'fast-check'
 import type { Catalog } from '../../../src/call/catalog.ts'
 import { mpd } from '../../../src/protocol/mpd/catalog.ts'
 import type { MpdOperation, MpdRequest } from '../../../src/protocol/mpd/decode.ts'
-import type { Filter } from '../../../src/protocol/mpd/filter.ts'
+import { type Filter, printFilter } from '../../../src/protocol/mpd/filter.ts'
 import * as p from '../../../src/protocol/mpd/param.ts'
 
 const table: Catalog<p.TextParams> = mpd
@@ -14,7 +14,7 @@ export const text = (maxLength = 60): Arbitrary<string> =>
 
 const name = fc.stringMatching(/^[A-Za-z][A-Za-z_-]{0,12}$/)
 const tagName = name.filter((value) => !['sort', 'group', 'window', 'position'].includes(value))
-const number = fc.stringMatching(/^\d{1,7}(\.\d{1,9})?$/)
+const number = fc.stringMatching(/^(\d{1,7}(\.\d{0,20})?|\.\d{1,20})$/)
 const bounds = fc.tuple(fc.nat(9999), fc.integer({ min: 1, max: 9999 }))
 const range = fc.oneof(
   fc.nat().map(String),
@@ -22,8 +22,12 @@ const range = fc.oneof(
   bounds.map(([from, size]) => `${from}:${from + size}`),
 )
 
-const operators = ['==', '!=', '=~', '!~', 'contains', '!contains', 'starts_with', 'contains_ci', 'eq_cs', '!eq_ci']
-const { filter: tree } = fc.letrec<{ filter: Filter; nested: Filter }>((tie) => ({
+const operators = [
+  ...['==', '!=', '=~', '!~', 'eq_cs', '!eq_cs', 'eq_ci', '!eq_ci'],
+  ...['contains', '!contains', 'contains_cs', '!contains_cs', 'contains_ci', '!contains_ci'],
+  ...['starts_with', '!starts_with', 'starts_with_cs', '!starts_with_cs', 'starts_with_ci', '!starts_with_ci'],
+]
+const { filter: tree, nested } = fc.letrec<{ filter: Filter; nested: Filter }>((tie) => ({
   nested: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
     fc.record({ tag: fc.constantFrom('base', 'modified-since', 'added-since'), value: text(12) }),
@@ -45,18 +49,37 @@ const byParam = new Map<unknown, Arbitrary<unknown>>(
       [p.seconds, number],
       [p.time, fc.tuple(fc.constantFrom('', '+', '-'), number).map((parts) => parts.join(''))],
       [p.decibels, fc.tuple(fc.constantFrom('', '-'), number).map((parts) => parts.join(''))],
-      [p.delay, fc.oneof(fc.constant('nan'), number)],
+      [
+        p.delay,
+        fc.oneof(
+          fc.constant('nan'),
+          number,
+          number.map((text) => `-${text}`),
+        ),
+      ],
       [p.excerpt, fc.tuple(fc.option(number), fc.option(number)).map(([a, b]) => `${a ?? ''}:${b ?? ''}`)],
       [p.feature, fc.stringMatching(/^[a-z][a-z0-9_-]{0,20}$/)],
       [p.channel, fc.stringMatching(/^[A-Za-z0-9_.:-]{1,64}$/)],
       [p.tag, tagName],
       [p.order, fc.tuple(fc.constantFrom('', '-'), name).map((parts) => parts.join(''))],
-      [p.stickered, name.filter((value) => value.toLowerCase() !== 'filter')],
+      [
+        p.stickered,
+        fc.oneof(
+          fc.record({ type: name.filter((value) => value.toLowerCase() !== 'filter'), uri: text() }),
+          fc.record({ type: fc.constant('filter'), uri: fc.oneof(fc.constant(''), nested.map(printFilter)) }),
+        ),
+      ],
       [p.word, text()],
       [p.uri, text()],
       [p.range, range],
       [p.playlist, text().filter((value) => /^(?!\.{1,2}$)[^/\\]{1,255}$/.test(value))],
-      [p.compared, fc.record({ operator: fc.constantFrom('=', '<', 'gt', 'contains'), value: text() })],
+      [
+        p.compared,
+        fc.record({
+          operator: fc.constantFrom('=', '<', '>', 'eq', 'lt', 'gt', 'contains', 'starts_with'),
+          value: text(),
+        }),
+      ],
       [p.match, fc.array(tree, { minLength: 1, maxLength: 4 })],
     ] as const
   ).map(([param, arbitrary]) => [param.schema, arbitrary]),
