@@ -197,6 +197,7 @@ describe('signed in', () => {
     // And of a list as well, whose answer does not say where the one ends and the other begins.
     house.home.answer = () => 'volume: 5\nsong: 3\nlist_OK\nlist_OK\nOK\n'
     await kid.asks('command_list_begin\nstatus\nping\ncommand_list_end\n', 'volume: 5\nOK\n')
+    expect(lines.at(-4)).toBe('command_list_ok_begin')
   })
 
   test('close ends the connection after the answers', async () => {
@@ -222,11 +223,16 @@ describe('signed in', () => {
     const dripping = await house.client('owner-2')
     const idling = await house.client('kid-1')
     idling.send('idle\n')
-    const timer = setInterval(() => dripping.send('p'), 10)
+    const talking = await house.client('owner-3')
+    const timer = setInterval(() => {
+      dripping.send('p')
+      talking.send('ping\n')
+    }, 10)
     await silent.end()
     await dripping.end()
     clearInterval(timer)
     await idling.asks('noidle\n', 'OK\n')
+    expect(talking.ended).toBe(false)
   })
 
   test('many settings for one connection are too many', async () => {
