@@ -184,13 +184,14 @@ export async function startGateway(deps: {
   }
 }
 
+/** The MPD side keeps to a clock of its own that is never set: time of day jumps on machines that start without it. */
 function connect(player: PlayerConfig, deps: { log: Log; now(): number }): Transports {
   const speaksMpd = player.mpd === undefined ? undefined : new URL(`tcp://${player.mpd}`)
   return {
     rpc: player.kind === 'mopidy' ? createMopidy({ url: player.http, ...deps }) : undefined,
     mpd:
       speaksMpd &&
-      createMpd({ host: speaksMpd.hostname.replace(/^\[|\]$/g, ''), port: Number(speaksMpd.port), ...deps }),
+      createMpd({ host: speaksMpd.hostname.replace(/^\[|\]$/g, ''), port: Number(speaksMpd.port), log: deps.log }),
   }
 }
 
