@@ -58,7 +58,7 @@ export function createMpd({ host, port, log, limits: given, now = () => performa
   const limits = { ...defaults, ...given }
   const listeners = new Set<(subsystem: string) => void>()
   const doorway = createDoorway(host, port, limits, now)
-  const watch = createWatch(doorway.enter, tell, limits, { host, port }, log)
+  const watch = createWatch(doorway.enter, tell, limits, now, { host, port }, log)
   const pool = createPool(dial, { ...limits, pauseMs: limits.retryMostMs }, now)
   const takeSeat = createSeats({
     seats: limits.connections - limits.running,

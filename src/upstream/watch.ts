@@ -29,12 +29,14 @@ export function createWatch(
   enter: () => Promise<Line>,
   tell: (subsystem: string) => void,
   limits: WatchLimits,
+  now: () => number,
   about: object,
   log?: { warn(about: object, text: string): void; info(about: object, text: string): void },
 ): Watch {
   let line: Line | undefined
   let retry: NodeJS.Timeout | undefined
   let failures = 0
+  let isMissed = false
   let wasUp = false
   let isUp = false
   let isClosed = false
@@ -42,24 +44,29 @@ export function createWatch(
 
   async function watchOver(): Promise<void> {
     retry = undefined
+    let restsSince = Number.POSITIVE_INFINITY
     try {
       line = await enter()
       if (isClosed) return line.drop(closing())
       offers = await learn(line, limits.answerMs)
       const first = askAll(line, 'idle\n', mostAnswer)
       isUp = true
-      if (failures > 0) log?.info(about, 'player answers again')
-      failures = 0
+      restsSince = now()
+      if (isMissed) log?.info(about, 'player answers again')
+      isMissed = false
       if (wasUp) for (const name of subsystems.keys()) if (name !== 'message') tell(name)
       wasUp = true
       await listen(line, first)
     } catch (error) {
       const fault = Fault.from(error)
       line?.drop(fault)
-      if (failures === 0 && !isClosed) log?.warn({ ...about, error: fault.message }, 'player does not answer')
+      if (!isMissed && !isClosed) log?.warn({ ...about, error: fault.message }, 'player does not answer')
     }
     isUp = false
+    isMissed = true
     if (isClosed) return
+    // One that ends every idle at once has not really come back.
+    if (now() - restsSince >= limits.retryMostMs) failures = 0
     retry = setTimeout(watchOver, Math.min(limits.retryFirstMs * 2 ** failures, limits.retryMostMs))
     failures++
   }

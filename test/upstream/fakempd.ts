@@ -23,6 +23,8 @@ export interface FakeMpd {
   greetAfter: number
   /** As Mopidy: what comes beyond so many is hung up on without a greeting. */
   takes: number
+  /** Whether it can idle; otherwise it refuses to. */
+  idles: boolean
   /** The whole answer to a command outside of a list; undefined to stay silent. A list is asked for by its end. */
   answer: (line: string, socket: Socket) => string | Uint8Array | undefined
   /** What was set on this connection, and not taken back. */
@@ -97,6 +99,8 @@ export async function startFakeMpd(): Promise<FakeMpd> {
       delete wire.idle
     } else if (wire.idle) {
       socket.destroy() // As both players do.
+    } else if (/^idle\b/.test(line) && !wire.list && !player.idles) {
+      socket.write('ACK [5@0] {} unknown command "idle"\n')
     } else if (/^idle\b/.test(line) && !wire.list) {
       wire.idle = [...line.matchAll(/"(\w+)"/g)].map(([, name = '']) => name)
     } else if (wire.own) {
@@ -149,6 +153,7 @@ export async function startFakeMpd(): Promise<FakeMpd> {
     greeting: 'OK MPD 0.19.0\n' as string | undefined,
     greetAfter: 0,
     takes: Number.POSITIVE_INFINITY,
+    idles: true,
     answer: ((line) => (line === 'status' ? 'volume: 50\nstate: stop\nOK\n' : 'OK\n')) as FakeMpd['answer'],
     settingsOf(socket: Socket) {
       const settings = wires.get(socket)?.settings

@@ -1,156 +1,132 @@
-import type { Socket } from 'node:net'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createCall } from '../../src/call/call.ts'
-import { Fault } from '../../src/call/fault.ts'
-import { decide, type Permit } from '../../src/policy/decide.ts'
-import { compile } from '../../src/policy/policy.ts'
-import { decode } from '../../src/protocol/mpd/decode.ts'
-import { tokenize } from '../../src/protocol/mpd/token.ts'
-import { createMpd, type MpdLimits } from '../../src/upstream/mpd.ts'
-import type { MpdConnection, MpdPlayer } from '../../src/upstream/player.ts'
-import { userNamed } from './fake.ts'
-import { type FakeMpd, startFakeMpd } from './fakempd.ts'
+import { describe, expect, test } from 'vitest'
+import type { Permit } from '../../src/policy/decide.ts'
+import { ada, ask, bob, faultOf, furnish, permit } from './house.ts'
 
-const owner = compile({ owner: { grants: [{ allow: ['*'] }] } })
-const ada = { id: 'ada', reserve: false }
-
-function permit(line: string): Permit {
-  const origin = { id: 'r1', by: userNamed('ada'), door: 'mpd', player: 'home', at: 0 } as const
-  const decision = decide(owner, createCall(origin, decode(tokenize(new TextEncoder().encode(line)))))
-  if (!decision.allowed) throw new Error(decision.denial.reason)
-  return decision.permit
-}
-
-let fake: FakeMpd
-let player: MpdPlayer
-
-beforeEach(async () => {
-  fake = await startFakeMpd()
-})
-afterEach(async () => {
-  await player?.close()
-  await fake.close()
-})
-
-function start(limits: Partial<MpdLimits> = {}): MpdPlayer {
-  player = createMpd({ host: fake.host, port: fake.port, limits: { greetingMs: 300, openMs: 900, ...limits } })
-  return player
-}
-
-async function ask(link: MpdConnection, ...commands: string[]): Promise<string> {
-  let text = ''
-  await link.send(commands.map(permit), commands.length > 1 ? 'list' : 'single', (bytes) => {
-    text += Buffer.from(bytes).toString()
-  })
-  return text
-}
-
-async function faultOf(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof Fault)) throw new Error(`no Fault: ${String(error)}`)
-  return `${error.code}: ${error.message}`
-}
+const house = furnish()
 
 describe('connecting', () => {
   test('the player is up, with its version and commands, before anybody asks', async () => {
-    start()
-    await fake.until(() => player.up)
+    const player = await house.up()
     expect(player.version).toBe('0.19.0')
     expect(player.offers?.has('status') && player.offers.has('config')).toBe(true)
-    expect(fake.lines).toEqual([])
+    expect(house.fake.lines).toEqual([])
   })
 
-  test('one at a time: Mopidy loses connects that come together', async () => {
-    fake.greetAfter = 30
-    start()
-    await Promise.all(['a', 'b', 'c', 'd'].map((id) => player.open({ id, reserve: false })))
-    expect(fake.open).toBe(4)
-    expect(fake.mostGreeting).toBe(1)
+  test('a client that asks nothing costs no connection, and one after the other they share one', async () => {
+    const player = await house.up()
+    const links = Array.from({ length: 30 }, () => player.open(ada))
+    expect(house.fake.open).toBe(0)
+    for (const link of links) expect(await ask(link, 'status')).toContain('volume: 50')
+    expect(house.fake.asked).toBe(1)
+  })
+
+  test('one connect at a time: Mopidy loses those that come together', async () => {
+    const player = await house.up()
+    house.fake.greetAfter = 30
+    house.fake.answer = () => undefined
+    const asked = ['a', 'b', 'c', 'd'].map((id) => faultOf(ask(player.open({ id, reserve: false }), 'setvol 1')))
+    await house.fake.until(() => house.fake.lines.length === 4)
+    expect(house.fake.open).toBe(4)
+    expect(house.fake.mostGreeting).toBe(1)
+    await player.close()
+    expect(new Set(await Promise.all(asked))).toEqual(
+      new Set(['player-unreachable: the connection to the player broke']),
+    )
   })
 
   test('a greeting that never comes is tried again, and then is a fault', async () => {
-    fake.greeting = undefined
-    start()
-    expect(await faultOf(player.open(ada))).toMatch(/^player-timeout/)
+    house.fake.greeting = undefined
+    const player = house.start()
+    expect(await faultOf(ask(player.open(ada), 'status'))).toMatch(/^player-timeout/)
     expect(player.up).toBe(false)
   })
 
   test('a greeting that comes at the second attempt is good enough', async () => {
-    start()
-    await fake.until(() => player.up)
-    fake.greeting = undefined
-    const opening = player.open(ada)
-    await fake.until(() => fake.open === 1)
-    fake.greeting = 'OK MPD 0.23.5\n'
-    await opening
+    const player = await house.up()
+    house.fake.greeting = undefined
+    const asked = ask(player.open(ada), 'status')
+    await house.fake.until(() => house.fake.open === 1)
+    house.fake.greeting = 'OK MPD 0.23.5\n'
+    expect(await asked).toContain('volume: 50')
     expect(player.version).toBe('0.23.5')
   })
 
   test.each(['HTTP/1.1 400 Bad Request\r\n', 'OK MPD 0.19.0\nOK\n', 'OK MPD x\n', `OK MPD ${'9'.repeat(200)}`])(
     'what greets with %j is no MPD',
     async (greeting) => {
-      fake.greeting = greeting
-      start()
-      expect(await faultOf(player.open(ada))).toMatch(/^player-unreachable/)
+      house.fake.greeting = greeting
+      expect(await faultOf(ask(house.start().open(ada), 'status'))).toMatch(/^player-unreachable/)
     },
   )
 
   test('a player that is not there is a fault at once, and is used when it returns', async () => {
-    await fake.close()
-    start({ retryFirstMs: 10, retryMostMs: 20 })
-    expect(await faultOf(player.open(ada))).toMatch(/^player-unreachable/)
-    await fake.reopen()
-    await fake.until(() => player.up)
-    expect(await ask(await player.open(ada), 'status')).toContain('volume: 50')
+    await house.fake.close()
+    const player = house.start()
+    const link = player.open(ada)
+    expect(await faultOf(ask(link, 'status'))).toMatch(/^player-unreachable/)
+    await house.fake.reopen()
+    await house.fake.until(() => player.up)
+    expect(await ask(link, 'status')).toContain('volume: 50')
+  })
+
+  test('a line that nobody uses is closed before the player does it', async () => {
+    const player = await house.up({ unusedMs: 50 })
+    expect(await ask(player.open(ada), 'status')).toContain('volume: 50')
+    await house.fake.until(() => house.fake.open === 0)
+    expect(player.up).toBe(true)
+    expect(await ask(player.open(ada), 'status')).toContain('volume: 50')
+    expect(house.fake.asked).toBe(2)
   })
 })
 
-describe('M10: places are few', () => {
-  test('four connections for one person, and one that closed makes room', async () => {
-    start()
-    const links = await Promise.all([1, 2, 3, 4].map(() => player.open(ada)))
-    expect(await faultOf(player.open(ada))).toMatch(/^limited: only 4/)
-    links[0]?.close()
-    await player.open(ada)
+describe('M10: places at the player are few', () => {
+  test('200 clients at once, at a player that takes 20, of which others have three', async () => {
+    house.fake.takes = 17
+    const player = await house.up()
+    house.fake.answer = (line, socket) => void setTimeout(() => socket.write(`Title: ${line.slice(8, -1)}\nOK\n`), 1)
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, i) => ask(player.open({ id: `p${i}`, reserve: false }), `setvol ${i % 100}`)),
+    )
+    expect(answers).toEqual(Array.from({ length: 200 }, (_, i) => `Title: ${i % 100}\nOK\n`))
+    expect(house.fake.mostOpen).toBeLessThanOrEqual(7)
   })
 
-  test('the last two places are for those who administer', async () => {
-    start({ connections: 4 })
-    await player.open({ id: 'a', reserve: false })
-    await player.open({ id: 'b', reserve: false })
-    expect(await faultOf(player.open({ id: 'c', reserve: false }))).toMatch(/^limited: the player has no free/)
-    await player.open({ id: 'o', reserve: true })
-    await player.open({ id: 'o', reserve: true })
-    expect(await faultOf(player.open({ id: 'o', reserve: true }))).toMatch(/^limited: the player has no free/)
+  test('a player that takes fewer than the gateway would like serves everybody all the same', async () => {
+    house.fake.takes = 3
+    const player = await house.up()
+    house.fake.answer = (_line, socket) => void setTimeout(() => socket.write('OK\n'), 1)
+    const answers = Array.from({ length: 40 }, (_, i) => ask(player.open({ id: `p${i}`, reserve: false }), 'setvol 1'))
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['OK\n']))
   })
 
-  test('a connect that failed gives its place back', async () => {
-    start({ connections: 3, retryFirstMs: 10_000 })
-    await fake.until(() => player.up)
-    fake.greeting = 'no\n'
-    for (let i = 0; i < 5; i++) expect(await faultOf(player.open(ada))).toMatch(/^player-unreachable/)
-    fake.greeting = 'OK MPD 0.19.0\n'
-    await player.open(ada)
+  test('who asks too much at once is refused, and only they', async () => {
+    const player = await house.up({ running: 1, waitingEach: 2 })
+    house.fake.answer = () => undefined
+    const mine = Array.from({ length: 4 }, () => faultOf(ask(player.open(ada), 'setvol 1')))
+    expect(await mine[3]).toMatch(/^limited/)
+    const others = faultOf(ask(player.open(bob), 'setvol 2'))
+    await player.close()
+    expect(await others).toMatch(/^player-unreachable/)
+    expect(await mine[2]).toMatch(/^player-unreachable/)
   })
 })
 
 describe('sending', () => {
   test('only permits', async () => {
-    const link = await start().open(ada)
+    const link = house.start().open(ada)
     const cast = { call: permit('clear').call, rule: 'x' } as unknown as Permit
     expect(await faultOf(link.send([cast], 'single', () => {}))).toMatch(/^internal/)
     expect(await faultOf(link.send([permit('status'), cast], 'list', () => {}))).toMatch(/^internal/)
-    expect(fake.lines).toEqual([])
+    expect(await faultOf(link.send([], 'list', () => {}))).toMatch(/^internal/)
+    expect(await faultOf(link.send([permit('idle')], 'single', () => {}))).toMatch(/^internal/)
+    expect(house.fake.lines).toEqual([])
   })
 
   test('our own words go out, and the answer comes back', async () => {
-    const link = await start().open(ada)
+    const link = house.start().open(ada)
     expect(await ask(link, 'setvol 20')).toBe('OK\n')
     expect(await ask(link, 'status', 'add "local:track:a\\"b"')).toBe('OK\n')
-    expect(fake.lines).toEqual([
+    expect(house.fake.lines).toEqual([
       'setvol "20"',
       'command_list_begin',
       'status',
@@ -160,112 +136,79 @@ describe('sending', () => {
   })
 
   test('how far a list came is known', async () => {
-    const link = await start().open(ada)
-    fake.answer = () => 'ACK [50@1] {add} no such file\n'
+    const link = house.start().open(ada)
+    house.fake.answer = () => 'ACK [50@1] {add} no such file\n'
     expect(await link.send([permit('status'), permit('add local:x')], 'list', () => {})).toBe(1)
-    fake.answer = () => 'OK\n'
+    house.fake.answer = () => 'OK\n'
     expect(await link.send([permit('status')], 'single', () => {})).toBe(Number.POSITIVE_INFINITY)
   })
 
   test('one thing at a time', async () => {
-    const link = await start().open(ada)
-    fake.answer = () => undefined
+    const link = house.start().open(ada)
+    house.fake.answer = () => undefined
     const first = link.send([permit('status')], 'single', () => {})
     expect(await faultOf(link.send([permit('status')], 'single', () => {}))).toMatch(/^internal/)
-    await fake.until(() => fake.lines.length > 0)
+    await house.fake.until(() => house.fake.lines.length > 0)
     link.close()
     expect(await faultOf(first)).toMatch(/^player-unreachable/)
-    expect(fake.lines).toEqual(['status'])
-  })
-
-  test('an answer is held back while the client does not read', async () => {
-    const link = await start({ answerMs: 500 }).open(ada)
-    const size = 64 * 1024
-    let sent = 0
-    fake.answer = (_line, socket) => {
-      const more = () => {
-        while (sent++ < 300) if (!socket.write(`file: ${'x'.repeat(size)}\n`)) return
-        socket.end('OK\n')
-      }
-      socket.on('drain', more)
-      more()
-      return undefined
-    }
-    let release = () => {}
-    let got = 0
-    let held = false
-    const answered = link.send([permit('status')], 'single', (bytes) => {
-      got += bytes.length
-      if (held) return
-      held = true
-      return new Promise<void>((resolve) => {
-        release = resolve
-      })
-    })
-    await fake.until(() => held)
-    await new Promise((resolve) => setTimeout(resolve, 700)) // longer than the player may take: its clock stands
-    expect(got).toBeLessThan(8 * size)
-    expect(sent).toBeLessThan(300)
-    release()
-    await answered
-    expect(got).toBeGreaterThan(300 * size)
-  })
-
-  test('an idle waits without end, and noidle ends it', async () => {
-    const link = await start({ answerMs: 50 }).open(ada)
-    let text = ''
-    const idle = link.send([permit('idle player')], 'single', (bytes) => {
-      text += Buffer.from(bytes).toString()
-    })
-    await fake.until(() => fake.lines.length > 0)
-    await new Promise((resolve) => setTimeout(resolve, 120))
-    link.noidle()
-    await idle
-    expect(text).toBe('OK\n')
-    expect(fake.lines).toEqual(['idle "player"', 'noidle'])
-    expect(await ask(link, 'status')).toContain('volume: 50')
+    expect(await faultOf(link.send([permit('status')], 'single', () => {}))).toMatch(/^player-unreachable/)
+    expect(house.fake.lines).toEqual(['status'])
   })
 
   test('costly ones are few at a time, over all connections, and the others pass them', async () => {
-    start({ costly: 2 })
-    const links = await Promise.all(['a', 'b', 'c'].map((id) => player.open({ id, reserve: false })))
-    const waiting: Socket[] = []
-    fake.answer = (line, socket) => {
+    const player = await house.up({ costly: 2 })
+    const answers: (() => void)[] = []
+    house.fake.answer = (line, socket) => {
       if (!line.startsWith('find')) return 'OK\n'
-      waiting.push(socket)
+      answers.push(() => socket.write('OK\n'))
       return undefined
     }
-    const finds = links.map((link) => link.send([permit('find artist x')], 'single', () => {}))
-    await fake.until(() => waiting.length === 2)
-    expect(await ask(await player.open({ id: 'd', reserve: false }), 'setvol 1')).toBe('OK\n')
-    expect(waiting).toHaveLength(2)
-    waiting.shift()?.write('OK\n')
-    await fake.until(() => waiting.length === 2)
-    for (const socket of waiting) socket.write('OK\n')
+    const finds = ['a', 'b', 'c'].map((id) => ask(player.open({ id, reserve: false }), `find artist ${id}`))
+    await house.fake.until(() => answers.length === 2)
+    expect(await ask(player.open(bob), 'setvol 1')).toBe('OK\n')
+    expect(answers).toHaveLength(2)
+    answers.shift()?.()
+    await house.fake.until(() => answers.length === 2)
+    for (const answer of answers) answer()
     await Promise.all(finds)
   })
 
+  test('a costly one that is out of time keeps its place a while, as the player works on it', async () => {
+    const player = await house.up({ costly: 1, costlyMs: 150 })
+    house.fake.answer = (line) => (line.startsWith('find') ? undefined : 'OK\n')
+    expect(await faultOf(ask(player.open(ada), 'find artist one'))).toMatch(/^player-timeout/)
+    expect(await faultOf(ask(player.open(bob), 'find artist two'))).toMatch(/^player-timeout/)
+    expect(house.fake.lines.filter((line) => line.includes('two'))).toEqual([])
+    await house.fake.until(() => {
+      void faultOf(ask(player.open(bob), 'find artist three'))
+      return house.fake.lines.some((line) => line.includes('three'))
+    })
+  })
+
   test('who closes while waiting for a turn never asks', async () => {
-    start({ costly: 1 })
-    const first = await player.open({ id: 'a', reserve: false })
-    const second = await player.open({ id: 'b', reserve: false })
-    fake.answer = () => undefined
-    const one = first.send([permit('find artist one')], 'single', () => {})
-    const two = second.send([permit('find artist two')], 'single', () => {})
-    await fake.until(() => fake.lines.length === 1)
+    const player = await house.up({ costly: 1 })
+    const [first, second] = [player.open(ada), player.open(bob)]
+    const answers: (() => void)[] = []
+    house.fake.answer = (_line, socket) => {
+      answers.push(() => socket.write('OK\n'))
+      return undefined
+    }
+    const one = ask(first, 'find artist one')
+    const two = faultOf(ask(second, 'find artist two'))
+    await house.fake.until(() => answers.length === 1)
     second.close()
-    expect(await faultOf(two)).toMatch(/^player-unreachable/)
-    first.close()
-    expect(await faultOf(one)).toMatch(/^player-unreachable/)
-    await fake.until(() => fake.open === 0)
-    expect(fake.lines).toEqual(['find "artist" "one"'])
+    expect(await two).toMatch(/^player-unreachable/)
+    answers[0]?.()
+    expect(await one).toBe('OK\n')
+    expect(house.fake.lines).toEqual(['find "artist" "one"'])
   })
 })
 
-describe('M7, M8: an answer that cannot be trusted ends the connection', () => {
+describe('M7, M8: an answer that cannot be trusted ends its line', () => {
   const answers: readonly [name: string, answer: string][] = [
     ['more than one answer', 'OK\nOK\n'],
     ['a binary piece that is longer than it says', 'size: 9\nbinary: 3\nabcdefghi\nOK\n'],
+    ['a binary piece that is shorter than it says', 'size: 9\nbinary: 5\nabc\nOK\n'],
     ['a binary piece of no size', 'binary: -1\nOK\n'],
     ['a line that is none', 'hello\nOK\n'],
     ['a line without an end', 'x'.repeat(2 ** 20 + 10)],
@@ -273,76 +216,169 @@ describe('M7, M8: an answer that cannot be trusted ends the connection', () => {
     ['a control character', 'Title: a\0b\nOK\n'],
   ]
   test.each(answers)('%s', async (_name, answer) => {
-    const link = await start().open(ada)
-    fake.answer = () => answer
-    expect(await faultOf(ask(link, 'status'))).toMatch(/^player-unreachable/)
-    expect(link.alive).toBe(false)
-    await fake.until(() => fake.open === 0)
+    const player = await house.up()
+    const link = player.open(ada)
+    house.fake.answer = () => answer
+    expect(await faultOf(ask(link, 'setvol 1'))).toMatch(/^player-unreachable/)
+    await house.fake.until(() => house.fake.open === 0)
+    house.fake.answer = () => 'OK\n'
+    expect(await ask(player.open(bob), 'setvol 2')).toBe('OK\n')
+    expect(await ask(link, 'setvol 3')).toBe('OK\n')
   })
 
-  test('half an answer and then silence is a timeout', async () => {
-    const link = await start({ answerMs: 100 }).open(ada)
-    fake.answer = () => 'volume: 50\n'
-    expect(await faultOf(ask(link, 'status'))).toMatch(/^player-timeout/)
-    expect(link.alive).toBe(false)
+  test('half an answer and then silence is a timeout, and the line is not used again', async () => {
+    const player = await house.up({ answerMs: 100 })
+    house.fake.answer = () => 'volume: 50\n'
+    expect(await faultOf(ask(player.open(ada), 'status'))).toMatch(/^player-timeout/)
+    house.fake.answer = () => 'OK\n'
+    expect(await ask(player.open(bob), 'setvol 1')).toBe('OK\n')
+    expect(house.fake.asked).toBe(2)
   })
 
   test('a player that drips is out of time too', async () => {
-    const link = await start({ answerMs: 150 }).open(ada)
-    fake.answer = (_line, socket) => {
+    const player = await house.up({ answerMs: 150 })
+    house.fake.answer = (_line, socket) => {
       const timer = setInterval(() => socket.write('volume: 50\n'), 20)
       socket.on('close', () => clearInterval(timer))
       return undefined
     }
-    expect(await faultOf(ask(link, 'status'))).toMatch(/^player-timeout/)
+    expect(await faultOf(ask(player.open(ada), 'status'))).toMatch(/^player-timeout/)
   })
 
   test('an answer that is too long', async () => {
-    const link = await start({ answerBytes: 1000 }).open(ada)
-    fake.answer = () => `${'volume: 50\n'.repeat(100)}OK\n`
-    expect(await faultOf(ask(link, 'status'))).toMatch(/^player-unreachable/)
+    const player = await house.up({ answerBytes: 1000 })
+    house.fake.answer = () => `${'volume: 50\n'.repeat(100)}OK\n`
+    expect(await faultOf(ask(player.open(ada), 'status'))).toMatch(/^player-unreachable/)
   })
 
-  test('what the player says unasked is not the answer to what comes next', async () => {
-    const link = await start().open(ada)
-    fake.answer = (_line, socket) => {
-      setTimeout(() => socket.write('volume: 99\nOK\n'), 20)
+  test('what the player says unasked is nobody’s answer', async () => {
+    const player = await house.up()
+    house.fake.answer = (_line, socket) => {
+      setTimeout(() => socket.write('file: of somebody else\nOK\n'), 20)
       return 'OK\n'
     }
-    expect(await ask(link, 'setvol 1')).toBe('OK\n')
-    await fake.until(() => !link.alive)
-    expect(await faultOf(ask(link, 'status'))).toMatch(/^player-unreachable/)
+    expect(await ask(player.open(ada), 'setvol 1')).toBe('OK\n')
+    await house.fake.until(() => house.fake.open === 0)
+    house.fake.answer = () => 'volume: 50\nOK\n'
+    expect(await ask(player.open(bob), 'status')).toBe('volume: 50\nOK\n')
   })
 })
 
 describe('a player that dies', () => {
-  test('faults what is on its way in that moment, and the next connection is good', async () => {
-    const link = await start({ retryFirstMs: 10 }).open(ada)
-    fake.answer = () => undefined
-    const asked = ask(link, 'status')
-    await fake.until(() => fake.lines.length === 1)
-    fake.kill()
-    expect(await faultOf(asked)).toMatch(/^player-unreachable/)
-    fake.answer = () => 'OK\n'
-    expect(await ask(await player.open(ada), 'setvol 3')).toBe('OK\n')
-    await fake.until(() => player.up)
+  test('faults a change on its way in that moment, and does not send it twice', async () => {
+    const player = await house.up()
+    const link = player.open(ada)
+    house.fake.answer = () => undefined
+    const asked = faultOf(ask(link, 'setvol 7'))
+    await house.fake.until(() => house.fake.lines.length === 1)
+    house.fake.kill()
+    expect(await asked).toMatch(/^player-unreachable/)
+    house.fake.answer = () => 'OK\n'
+    expect(await ask(link, 'setvol 3')).toBe('OK\n')
+    expect(house.fake.lines).toEqual(['setvol "7"', 'setvol "3"'])
+    await house.fake.until(() => player.up)
+  })
+
+  test('a read that found its line dead is asked once more, and only once', async () => {
+    const player = await house.up()
+    const link = player.open(ada)
+    expect(await ask(link, 'setvol 1')).toBe('OK\n')
+    let times = 0
+    house.fake.answer = (_line, socket) => {
+      if (++times > 1) return 'volume: 51\nOK\n'
+      socket.resetAndDestroy()
+      return undefined
+    }
+    expect(await ask(link, 'status')).toBe('volume: 51\nOK\n')
+    house.fake.answer = (_line, socket) => {
+      socket.resetAndDestroy()
+      return undefined
+    }
+    const before = house.fake.lines.length
+    expect(await faultOf(ask(link, 'status'))).toMatch(/^player-unreachable/)
+    expect(house.fake.lines.slice(before)).toEqual(['status', 'status'])
+  })
+
+  test('a read of which some came is not asked again: its client would hear the beginning twice', async () => {
+    const player = await house.up()
+    house.fake.answer = (_line, socket) => void socket.write('volume: 50\n', () => socket.resetAndDestroy())
+    expect(await faultOf(ask(player.open(ada), 'status'))).toMatch(/^player-unreachable/)
+    expect(house.fake.lines).toEqual(['status'])
   })
 
   test('up follows the player without anybody asking', async () => {
-    start({ retryFirstMs: 10, retryMostMs: 20 })
-    await fake.until(() => player.up)
-    await fake.close()
-    await fake.until(() => !player.up)
-    await fake.reopen()
-    await fake.until(() => player.up)
+    const player = await house.up()
+    await house.fake.close()
+    await house.fake.until(() => !player.up)
+    await house.fake.reopen()
+    await house.fake.until(() => player.up)
   })
 
-  test('after close nothing is left open', async () => {
-    start()
-    await player.open(ada)
-    await fake.until(() => player.up)
+  test('after close nothing is left open, and nobody is left waiting', async () => {
+    const player = await house.up({ running: 1 })
+    house.fake.answer = () => undefined
+    const asked = ['status', 'setvol 1', 'find artist x'].map((line) => faultOf(ask(player.open(ada), line)))
+    await house.fake.until(() => house.fake.lines.length === 1)
     await player.close()
-    await fake.until(() => fake.open === 0)
+    for (const fault of await Promise.all(asked)) expect(fault).toMatch(/^player-unreachable/)
+    await house.fake.until(() => house.fake.open === 0)
     expect(player.up).toBe(false)
+    expect(await faultOf(ask(player.open(ada), 'status'))).toMatch(/^player-unreachable/)
+  })
+})
+
+describe('what changes', () => {
+  test('is told to everybody, by its name, and a message only to whom it came', async () => {
+    const player = await house.up()
+    const heard: string[] = []
+    const forget = player.open(ada).onChange((name) => heard.push(`ada ${name}`))
+    player.open(bob).onChange((name) => heard.push(`bob ${name}`))
+    house.fake.change('mixer')
+    await house.fake.until(() => heard.length === 2)
+    forget()
+    house.fake.change('surprise') // No subsystem that anybody could know the capability of
+    house.fake.change('playlist')
+    await house.fake.until(() => {
+      house.fake.change('playlist')
+      return heard.includes('bob playlist')
+    })
+    expect(new Set(heard)).toEqual(new Set(['ada mixer', 'bob mixer', 'bob playlist']))
+  })
+
+  test('after a break everything may have changed, messages apart', async () => {
+    const player = await house.up()
+    const heard: string[] = []
+    player.open(ada).onChange((name) => heard.push(name))
+    house.fake.kill()
+    await house.fake.until(() => heard.length === 13)
+    expect(heard).toContain('player')
+    expect(heard).not.toContain('message')
+  })
+
+  test('who closed hears nothing more', async () => {
+    const player = await house.up()
+    const heard: string[] = []
+    const link = player.open(ada)
+    link.onChange((name) => heard.push(name))
+    link.close()
+    let others = 0
+    player.open(bob).onChange(() => others++)
+    house.fake.change('mixer')
+    await house.fake.until(() => others > 0)
+    expect(heard).toEqual([])
+  })
+
+  test('a player that refuses to idle is none, and is asked again', async () => {
+    house.fake.idles = false
+    const player = house.start()
+    expect(await ask(player.open(ada), 'status')).toContain('volume: 50')
+    await house.fake.until(() => !player.up)
+    house.fake.idles = true
+    const heard: string[] = []
+    player.open(ada).onChange((name) => heard.push(name))
+    await house.fake.until(() => {
+      house.fake.change('mixer')
+      return heard.includes('mixer')
+    })
   })
 })
