@@ -307,6 +307,97 @@ test('the same bytes make the same steps, however they are cut', () => {
   )
 })
 
+/** Every step there is now; an idle that the client ends is answered. */
+function drain(session: ReturnType<typeof createSession>): Step[] {
+  const found: Step[] = []
+  for (let step = session.next(); step; step = session.next()) {
+    found.push(step)
+    if (step.kind === 'noidle') session.wake()
+  }
+  return found
+}
+const isLast = (step: Step) => step.kind === 'end' || (step.kind === 'fault' && step.close)
+
+test('no bytes put a session out of step: a ping behind them is a ping, unless they ended it', () => {
+  fc.assert(
+    fc.property(fc.array(noise, { maxLength: 12 }), (chunks) => {
+      const session = createSession()
+      let over = false
+      const say = (said: Uint8Array) => {
+        session.push(said)
+        const found = drain(session)
+        expect(found.slice(0, -1).some(isLast)).toBe(false)
+        over ||= found.some(isLast)
+        return found
+      }
+      for (const chunk of chunks) say(chunk)
+      if (session.pendingBytes > 0) say(bytes('\n'))
+      if (session.idling) say(bytes('noidle\n'))
+      say(bytes('command_list_end\n')) // of the list that may have begun
+      const found = say(bytes('ping\n'))
+      if (over) expect(found).toEqual([])
+      else expect(found).toMatchObject([{ kind: 'command', request: { operation: { name: 'ping' } } }])
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a line makes one step at most, and of no command but the catalog’s', () => {
+  const listed = new Set<unknown>(rows)
+  fc.assert(
+    fc.property(fc.array(noise, { maxLength: 12 }), (chunks) => {
+      const session = createSession()
+      let lines = 0
+      for (const chunk of chunks) {
+        session.push(chunk)
+        lines += chunk.filter((byte) => byte === 0x0a).length
+      }
+      const found = drain(session)
+      const requests = found.flatMap((step) =>
+        step.kind === 'list' ? step.requests : 'request' in step ? [step.request] : [],
+      )
+      // Only what ends a connection need not wait for the end of its line
+      expect(found.filter((step) => !isLast(step)).length).toBeLessThanOrEqual(lines)
+      expect(requests.length).toBeLessThanOrEqual(lines)
+      for (const { operation } of requests) expect(listed.has(operation)).toBe(true)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('what is forwarded is one command again to whoever reads it', () => {
+  const open = rows.filter(({ refused }) => refused === undefined)
+  fc.assert(
+    fc.property(fc.constantFrom(...open).chain(requestsOf), (request) => {
+      const text = encode(request)
+      const session = createSession()
+      session.push(new TextEncoder().encode(text))
+      const [step, ...rest] = drain(session)
+      expect(rest).toEqual([])
+      expect(step && 'request' in step && encode(step.request)).toBe(text)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a ping may come in a list, and goes with the rest', () => {
+  expect(steps('command_list_ok_begin\nping\nstatus\ncommand_list_end\n')).toEqual(['ok-list[ping, status]'])
+})
+
+test('what is pipelined is neither lost nor mixed up while it is read, however much it is', () => {
+  const session = createSession()
+  const said = Array.from({ length: 5000 }, (_, i) => `setvol ${i % 101}\n`)
+  const found: (Step | undefined)[] = []
+  for (let i = 0; i < said.length; i += 50) {
+    session.push(bytes(said.slice(i, i + 50).join('')))
+    for (let k = 0; k < 30; k++) found.push(session.next())
+  }
+  found.push(...drain(session))
+  const levels = found.map((step) => step?.kind === 'command' && step.request.args.level)
+  expect(levels).toEqual(said.map((_, i) => i % 101))
+  expect(session.pendingBytes).toBe(0)
+})
+
 test('a fault of a session is a Fault', () => {
   const session = createSession()
   session.push(bytes('frob\n'))
