@@ -57,7 +57,7 @@ describe.skipIf(!inject('real').available)('500 clients at a Mopidy that takes 2
     }, 20)
     seeing.push(...(await connect('ada', 200)), ...(await connect('ben', 200)), ...(await connect('cem', 100)))
     elsewhere.push(...(await connect('dee', 50)))
-  })
+  }, 120_000)
   afterAll(async () => {
     clearInterval(watcher)
     for (const client of [...seeing, ...elsewhere]) client.close()
