@@ -46,7 +46,11 @@ function redact(about: Record<string, unknown>, depth = 0): Record<string, unkno
   let clean = about
   for (const [name, value] of Object.entries(about)) {
     const isNested = typeof value === 'object' && value !== null && !(value instanceof Error) && depth < 3
-    const shown = secret.has(name.toLowerCase()) ? '[redacted]' : isNested ? redact(value as typeof about, depth + 1) : value
+    const shown = secret.has(name.toLowerCase())
+      ? '[redacted]'
+      : isNested
+        ? redact(value as typeof about, depth + 1)
+        : value
     if (shown === value) continue
     if (clean === about) clean = { ...about }
     clean[name] = shown
