@@ -74,25 +74,34 @@ listening.disconnect()
     ).toEqual(['True True'])
   })
 
-  test('idle by hand: sent, fetched, and given up with noidle, again and again', async () => {
+  test('its asyncio client, which Home Assistant uses, goes in and out of idle by itself', async () => {
     expect(
       await lines(`
-import select
-other = connect('ada')
-other.setvol(50)
-one = connect('mia')
-for round in range(50):
-    one.send_idle('mixer')
-    if round % 2:
-        one.noidle()
-        assert int(one.status()['volume']) >= 0
-    else:
-        other.setvol(30 + round % 20)
-        select.select([one], [], [], 10)
-        assert one.fetch_idle() == ['mixer'], round
-print('in step', one.status()['volume'])
+import asyncio
+import mpd.asyncio
+async def main():
+    client, other = mpd.asyncio.MPDClient(), connect('mia')
+    other.setvol(50)
+    await client.connect('127.0.0.1', ${tunnel.port})
+    await client.password(tokens['gus'])
+    heard = asyncio.Queue()
+    async def listen():
+        async for subsystems in client.idle(['mixer']):
+            await heard.put(list(subsystems))
+    task = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    for level in range(1, 40):
+        while not heard.empty(): heard.get_nowait()
+        other.setvol(level)
+        assert await asyncio.wait_for(heard.get(), 10) == ['mixer']
+        assert int((await client.status())['volume']) == level
+        try: await client.clear()
+        except mpd.CommandError as e: last = e
+    print('in step', (await client.status())['volume'], last)
+    client.disconnect()
+asyncio.run(main())
 `),
-    ).toEqual(['in step 38'])
+    ).toEqual([expect.stringMatching(/^in step 39 \[4@0\] \{clear\} you don't have permission/)])
   })
 
   test('command lists, with and without ok, as on MPD itself', async () => {
