@@ -53,6 +53,8 @@ export interface Origin {
 export interface Call extends Origin, Request {
   /** What it takes to make this very call; policy, limiter and audit go by it. */
   readonly capability: Capability | Standing
+  /** What it takes besides. */
+  readonly also: readonly Capability[]
   readonly touches: Touched
   /** Why this is refused whoever calls; undefined for what policy may decide. */
   readonly refused: string | undefined
@@ -71,6 +73,7 @@ export function createCall(origin: Origin, { operation, args }: Request): Call {
     operation,
     args,
     capability: capabilityOf(operation, args),
+    also: operation.also ? besidesOf(operation.also, args) : none,
     touches,
     refused: refusalOf(operation, args),
   }
@@ -92,6 +95,12 @@ function capabilityOf(operation: Operation, args: Request['args']): Capability |
     if (capability && isGiven(args[name])) return capability
   }
   return operation.capability
+}
+
+const none: readonly Capability[] = []
+
+function besidesOf(also: NonNullable<Operation['also']>, args: Request['args']): readonly Capability[] {
+  return Object.entries(also).flatMap(([name, capability]) => (capability && isGiven(args[name]) ? [capability] : []))
 }
 
 function refusalOf(operation: Operation, args: Request['args']): string | undefined {

@@ -2,7 +2,7 @@ import type { Capability, Standing } from './capability.ts'
 import type { Params } from './param.ts'
 
 /** The dialects that have a catalog; the name goes into `can`, the matrix and the audit. */
-export type Protocol = 'mpd' | 'mopidy'
+export type Protocol = 'mpd' | 'mopidy' | 'go-librespot' | 'librespot-java' | 'zeroconf' | 'iris' | 'web' | 'house'
 
 /** What one call may cost, beyond the shapes of its arguments. */
 export interface Bounds {
@@ -34,12 +34,16 @@ export interface Operation<P extends Params = Params> {
   readonly bounds: Bounds
   /** Parameters that make it a different thing to ask for, by name: `play` goes on playing, `play` with a place skips. */
   readonly given?: Partial<Readonly<Record<string, Capability>>>
+  /** Parameters that take a capability besides the row's own: `next` with an address skips and adds. */
+  readonly also?: Partial<Readonly<Record<string, Capability>>>
   /** How it concerns its connection; left out for what any connection may ask as well as any other. */
   readonly state?: ConnectionState
   /** What its answer may show; left out for what shows no more than was asked. */
   readonly shows?: Shown
   /** Why nobody may call this, whatever their role. */
   readonly refused?: string
+  /** Nobody calls this by mistake: a refused call of it is told to those who run the house. */
+  readonly alarm?: true
 }
 
 export type Catalog<P extends Params = Params> = Readonly<Record<string, Operation<P>>>
@@ -73,6 +77,19 @@ export function stateful<S extends ConnectionState, R extends Row<Params>>(
 /** A row whose answer is not everybody's to see in full. */
 export function showing<R extends Row<Params>>(shows: Shown, row: R): R {
   return { ...row, shows }
+}
+
+/** A row whose parameters, when given, take a capability besides its own. */
+export function besides<R extends Row<Params>>(
+  also: Partial<Readonly<Record<keyof R['params'], Capability>>>,
+  row: R,
+): R {
+  return { ...row, also }
+}
+
+/** A row that raises an alarm when it is refused. */
+export function alarming<R extends Row<Params>>(row: R): R {
+  return { ...row, alarm: true }
 }
 
 /** A command that exists at the player and not at this door, with the reason people are told. */

@@ -42,7 +42,7 @@ export function dropped({ call, rule }: Permit): AuditRecord {
 
 export function denied(call: Call, denial: Denial): AuditRecord {
   const rule = 'condition' in denial ? denial.condition.rule : null
-  return { ...common(call), outcome: 'denied', rule, reason: denial.reason }
+  return { ...common(call), outcome: 'denied', rule, reason: call.operation.alarm ? 'alarm' : denial.reason }
 }
 
 export function limited(call: Call, budget: Budget): AuditRecord {

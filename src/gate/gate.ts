@@ -48,7 +48,13 @@ const written: Budget = { counts: '*', rate: { count: 600, ms: 60_000, rule: 're
 const reminder: Budget = { counts: '*', rate: { count: 1, ms: 60_000, rule: 'refusals' } }
 
 /** Policy is asked for anew on each call, so a reload reaches connections already open. */
-export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: AuditSink }): Gate {
+export function createGate(deps: {
+  policy(): Policy
+  limiter: Limiter
+  audit: AuditSink
+  /** Hears of each refused call that nobody makes by mistake. Must neither throw nor block. */
+  alarm?(call: Call): void
+}): Gate {
   const { limiter, audit } = deps
   const flood = createLimiter()
 
@@ -64,9 +70,10 @@ export function createGate(deps: { policy(): Policy; limiter: Limiter; audit: Au
     const decision = decide(policy, call)
     if (!decision.allowed) {
       note(call, denied(call, decision.denial))
+      if (call.operation.alarm && call.by.kind === 'user') deps.alarm?.(call)
       throw refusal(call, decision.denial)
     }
-    const budgets = budgetsFor(policy, call.by, call.capability)
+    const budgets = budgetsFor(policy, call.by, call.capability, call.also)
     const empty = limiter.take(call, budgets)
     if (empty) {
       note(call, limited(call, empty.budget))
@@ -125,7 +132,9 @@ function refusal(call: Call, denial: Denial): Fault {
     case 'expired':
       return new Fault('unauthenticated', 'the sign-in has ended: sign in again')
     case 'not-granted':
-      return new Fault('forbidden', `not allowed: ${capability}`, { capability })
+      return new Fault('forbidden', `not allowed: ${denial.capability ?? capability}`, {
+        capability: denial.capability ?? capability,
+      })
     case 'refused':
       return new Fault('forbidden', `not offered here: ${denial.why}`, { capability })
     case 'constraint':

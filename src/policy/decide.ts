@@ -43,7 +43,10 @@ export interface Policy {
 
 export type Denial =
   | { readonly reason: 'expired' }
-  | { readonly reason: 'not-granted' }
+  | {
+      readonly reason: 'not-granted' /** When it is one that the call takes besides its own. */
+      readonly capability?: Capability
+    }
   | { readonly reason: 'refused'; readonly why: string }
   | { readonly reason: 'constraint'; readonly condition: Condition; readonly value: unknown }
   | { readonly reason: 'unprovable'; readonly condition: Condition }
@@ -89,9 +92,11 @@ export function decide(policy: Policy, call: Call): Decision {
 
   const rules: string[] = []
   for (const roles of rolesOf(by)) {
-    const verdict = judge(policy, roles, call, capability)
-    if ('reason' in verdict) return denied(verdict)
-    rules.push(verdict.rule)
+    for (const each of [capability, ...call.also]) {
+      const verdict = judge(policy, roles, call, each)
+      if ('reason' in verdict) return denied(each === capability ? verdict : besides(verdict, each))
+      rules.push(verdict.rule)
+    }
   }
   return { allowed: true, permit: new Permit(call, rules.join(' and ')) }
 }
@@ -120,6 +125,10 @@ export function isNarrowed(policy: Policy, call: Call): boolean {
     grant.conditions.every(({ facet }) => facet !== 'uri') &&
     !refused(grant, call, capability)
   return !rolesOf(by).every((roles) => grantsFor(policy, roles).some(seesAll))
+}
+
+function besides(denial: Denial, capability: Capability): Denial {
+  return denial.reason === 'not-granted' ? { ...denial, capability } : denial
 }
 
 function denied(denial: Denial): Decision {

@@ -9,15 +9,20 @@ export interface Budget {
 }
 
 /**
- * The budgets a call draws on: one for everything, one for its capability.
+ * The budgets a call draws on: one for everything, one for each of its capabilities.
  *
  * Of several roles the most generous counts (a role without a rate has none); every ceiling binds on top.
  */
-export function budgetsFor(policy: Policy, by: Principal, capability: Capability | Standing): readonly Budget[] {
+export function budgetsFor(
+  policy: Policy,
+  by: Principal,
+  capability: Capability | Standing,
+  also: readonly Capability[] = [],
+): readonly Budget[] {
   if (by.kind === 'anonymous') return []
   const sets = [by.roles, ...(by.ceilings ?? [])]
   const counted: readonly (Capability | '*')[] =
-    capability === 'anyone' || capability === 'signed-in' ? ['*'] : ['*', capability]
+    capability === 'anyone' || capability === 'signed-in' ? ['*', ...also] : ['*', capability, ...also]
   return counted.flatMap((counts) =>
     sets.flatMap((roles) => {
       const rate = mostGenerous(policy, roles, counts)
