@@ -79,3 +79,65 @@ export class UpstreamError extends Error {
     this.data = data
   }
 }
+
+/** A player of the librespot family that answers plain HTTP. */
+export interface RestPlayer {
+  /** What a call may depend on, as of now; undefined while the player does not answer. */
+  readonly live: LiveState | undefined
+  /**
+   * The answer, rebuilt from what the row says it may hold; undefined when there is none.
+   *
+   * @throws Fault `player-unreachable`, `player-timeout` or `limited`; what was sent is never sent again
+   */
+  send(permit: Permit): Promise<unknown>
+  /** Hears every event of the player, rebuilt like the answers, in order; returns the way to stop hearing. */
+  onEvent(listener: (event: RestEvent) => void): () => void
+  readonly up: boolean
+  close(): Promise<void>
+}
+
+export interface LiveState {
+  /** Whether something is loaded: some players crash when they are to skip and nothing is. */
+  readonly track: boolean
+  /** The volume and its maximum, in the player's own steps. */
+  readonly volume: number
+  readonly steps: number
+}
+
+/** One event of a player of the librespot family: its kind, and what may be told of it. */
+export interface RestEvent {
+  readonly type: string
+  readonly data?: Readonly<Record<string, unknown>>
+}
+
+/** What a player of any kind is doing, in one shape. What it does not tell is null. */
+export interface Picture {
+  readonly state: 'playing' | 'paused' | 'stopped'
+  readonly title: string | null
+  readonly artist: string | null
+  readonly album: string | null
+  readonly uri: string | null
+  /** The address of a picture as the player gives it: not for clients as it is. */
+  readonly art: string | null
+  /** Milliseconds into the song at the moment `at` (unix ms), and its length. */
+  readonly position: number | null
+  readonly at: number
+  readonly duration: number | null
+  /** 0 to 100. */
+  readonly volume: number | null
+  readonly muted: boolean | null
+  readonly options: {
+    readonly random: boolean
+    readonly repeat: boolean
+    readonly single: boolean
+    readonly consume: boolean
+  } | null
+}
+
+/** A player whose doings can be watched. The questions it takes are the gateway's own. */
+export interface PicturePlayer {
+  /** Undefined while nothing is known. */
+  readonly picture: Picture | undefined
+  /** Hears of each change; returns the way to stop hearing. */
+  onPicture(listener: () => void): () => void
+}
