@@ -130,7 +130,7 @@ export async function startFakeMpd(): Promise<FakeMpd> {
   function keep(line: string, { settings }: Wire): void {
     const bare = line.replaceAll('"', '')
     const [aspect = '', how] = bare.split(' ')
-    if (!aspects.includes(aspect)) return
+    if (!aspects.includes(aspect) || how === undefined) return
     const isWhole = aspect === 'binarylimit' || how === 'all' || how === 'clear'
     const kept = isWhole ? [] : (settings.get(aspect) ?? []).filter((one) => one !== bare)
     if (!resets.includes(bare)) kept.push(bare)
