@@ -48,20 +48,29 @@ export interface House {
   start(limits?: Partial<MpdLimits>): MpdPlayer
   /** The same, and waits until the watch stands. */
   up(limits?: Partial<MpdLimits>): Promise<MpdPlayer>
+  /** Lets time pass for the gateway's side, and waits until its clocks were looked at. */
+  pass(ms: number): Promise<void>
 }
 
 /** A fake player and a gateway's side of it for each test of the file. */
 export function furnish(): House {
+  let passed = 0
   const house = {
     start(limits: Partial<MpdLimits> = {}) {
       const patience = { greetingMs: 300, openMs: 900, sweepMs: 20, retryFirstMs: 10, retryMostMs: 20 }
-      house.player = createMpd({ host: house.fake.host, port: house.fake.port, limits: { ...patience, ...limits } })
+      const { host, port } = house.fake
+      const now = () => performance.now() + passed
+      house.player = createMpd({ host, port, now, limits: { ...patience, ...limits } })
       return house.player
     },
     async up(limits: Partial<MpdLimits> = {}) {
       const player = house.start(limits)
       await house.fake.until(() => player.up)
       return player
+    },
+    async pass(ms: number) {
+      passed += ms
+      await new Promise((resolve) => setTimeout(resolve, 60))
     },
   } as House
   beforeEach(async () => {

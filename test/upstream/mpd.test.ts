@@ -70,8 +70,11 @@ describe('connecting', () => {
   })
 
   test('a line that nobody uses is closed before the player does it', async () => {
-    const player = await house.up({ unusedMs: 50 })
+    const player = await house.up()
     expect(await ask(player.open(ada), 'status')).toContain('volume: 50')
+    await house.pass(20_000)
+    expect(house.fake.open).toBe(1)
+    await house.pass(11_000)
     await house.fake.until(() => house.fake.open === 0)
     expect(player.up).toBe(true)
     expect(await ask(player.open(ada), 'status')).toContain('volume: 50')
@@ -174,15 +177,20 @@ describe('sending', () => {
   })
 
   test('a costly one that is out of time keeps its place a while, as the player works on it', async () => {
-    const player = await house.up({ costly: 1, costlyMs: 150 })
+    const player = await house.up({ costly: 1 })
     house.fake.answer = (line) => (line.startsWith('find') ? undefined : 'OK\n')
-    expect(await faultOf(ask(player.open(ada), 'find artist one'))).toMatch(/^player-timeout/)
-    expect(await faultOf(ask(player.open(bob), 'find artist two'))).toMatch(/^player-timeout/)
-    expect(house.fake.lines.filter((line) => line.includes('two'))).toEqual([])
-    await house.fake.until(() => {
-      void faultOf(ask(player.open(bob), 'find artist three'))
-      return house.fake.lines.some((line) => line.includes('three'))
-    })
+    const one = faultOf(ask(player.open(ada), 'find artist one'))
+    await house.fake.until(() => house.fake.lines.length === 1)
+    await house.pass(20_000)
+    const two = faultOf(ask(player.open(bob), 'find artist two'))
+    await house.pass(11_000)
+    expect(await one).toMatch(/^player-timeout/)
+    await house.pass(25_000)
+    expect(await two).toMatch(/^player-timeout/)
+    expect(house.fake.lines).toEqual(['find "artist" "one"'])
+    void faultOf(ask(player.open(bob), 'find artist three'))
+    await house.pass(6_000)
+    await house.fake.until(() => house.fake.lines.includes('find "artist" "three"'))
   })
 
   test('who closes while waiting for a turn never asks', async () => {
@@ -227,9 +235,12 @@ describe('M7, M8: an answer that cannot be trusted ends its line', () => {
   })
 
   test('half an answer and then silence is a timeout, and the line is not used again', async () => {
-    const player = await house.up({ answerMs: 100 })
+    const player = await house.up()
     house.fake.answer = () => 'volume: 50\n'
-    expect(await faultOf(ask(player.open(ada), 'status'))).toMatch(/^player-timeout/)
+    const asked = faultOf(ask(player.open(ada), 'status'))
+    await house.fake.until(() => house.fake.lines.length === 1)
+    await house.pass(11_000)
+    expect(await asked).toMatch(/^player-timeout/)
     house.fake.answer = () => 'OK\n'
     expect(await ask(player.open(bob), 'setvol 1')).toBe('OK\n')
     expect(house.fake.asked).toBe(2)
