@@ -186,7 +186,8 @@ function legalAck(line: string): string {
   if (!found) throw illegal('a line that is none of its protocol')
   const [, code = '', index = '', command = '', text = ''] = found
   const legal = code === '0' ? (text === 'Not implemented' ? '5' : '52') : code
-  return `ACK [${legal}@${index}] {${command === 'None' ? '' : command}} ${hidePaths(text)}`
+  const shown = hidePaths(text).replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')
+  return `ACK [${legal}@${index}] {${command === 'None' ? '' : command}} ${shown}`
 }
 
 function startsWith(bytes: Uint8Array, at: number, text: string): boolean {
