@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Gateway, startGateway } from './gateway.ts'
 import { tunes } from './library.ts'
 import { startMopidy } from './mopidy.ts'
-import { startMpd } from './mpd.ts'
+import { type Mpd, startMpd } from './mpd.ts'
 import { list, mopidyScript, mpdScript, okList, quote } from './script.ts'
 import { until } from './tools.ts'
 import { ended, type Heard, openDirect, openThrough, play, type Step, type Wire } from './wire.ts'
@@ -57,6 +57,8 @@ const whole = 'a list is read to its end before any of it is sent: one with a fa
 const subsystems =
   'database | stored_playlist | playlist | player | mixer | output | options | sticker | update | subscription | message | neighbor | mount | partition'
 
+const noPath = replace(/\/\S*\/\S*/, '…', 'where its files lie is nobody’s business')
+
 /**
  * All differences that there are, by the command or by what was sent. What has no row is the same to the byte, and a row
  * that nobody sees fails the test.
@@ -84,6 +86,8 @@ const differsAtMpd = new Map<string, Difference>([
       through: () => lines('Title', ['Grüße aus "Köln"', 'Straße', 'Öl', 'Über den Dächern']),
     },
   ],
+  ['listfiles "No such folder"', noPath],
+  ['listfiles "Anna Ring/No such folder"', noPath],
   [list('getvol', 'setvol many', 'getvol'), instead('ACK [2@1] {setvol} Volume from 0 to 100 expected: many\n', whole)],
   [okList('getvol', 'nosuchcommand', 'getvol'), instead('ACK [5@1] {} unknown command "nosuchcommand"\n', whole)],
   [
@@ -153,6 +157,12 @@ interface Pair {
   stop(): Promise<void>
 }
 
+/** Ends it in the hard way, as it may not end in the soft one, and starts it again. */
+async function anew(player: Pick<Mpd, 'kill9' | 'restart'>): Promise<void> {
+  await player.kill9()
+  await player.restart()
+}
+
 const mpd: House = {
   name: 'MPD',
   script: mpdScript,
@@ -160,6 +170,7 @@ const mpd: House = {
   differs: differsAtMpd,
   barren: new Map([
     ['config', 'only for clients of a local socket'],
+    ['getfingerprint', 'has a test of its own'],
     ['mount', 'no storage to mount without a cache directory'],
     ['outputset', 'the null output has no attributes'],
     ['password', 'it has none'],
@@ -171,7 +182,7 @@ const mpd: House = {
       direct: direct.port,
       through: through.port,
       player: { kind: 'mpd', mpd: through.mpd },
-      restart: async () => void (await Promise.all([direct.restart(), through.restart()])),
+      restart: async () => void (await Promise.all([anew(direct), anew(through)])),
       stop: async () => void (await Promise.all([direct.stop(), through.stop()])),
     }
   },
@@ -194,12 +205,12 @@ const mopidy: House = {
     ['password', 'it has none'],
   ]),
   async start() {
-    const [direct, through] = await Promise.all([startMopidy(), startMopidy()])
+    const [direct, through] = await Promise.all([startMopidy(), startMopidy({ mpdConnections: 20 })])
     return {
       direct: direct.mpdPort,
       through: through.mpdPort,
       player: { kind: 'mopidy', http: through.http, mpd: through.mpd },
-      restart: async () => void (await Promise.all([direct.restart(), through.restart()])),
+      restart: async () => void (await Promise.all([anew(direct), anew(through)])),
       stop: async () => void (await Promise.all([direct.stop(), through.stop()])),
     }
   },
@@ -264,10 +275,13 @@ describe.skipIf(!inject('real').available).each([mpd, mopidy])('$name, directly 
 
   beforeAll(async () => {
     pair = await house.start()
-    const opened = await openGateway(pair)
+    const [opened, heard] = await Promise.all([
+      openGateway(pair),
+      played(house.script, pair.direct, () => openDirect(pair.direct)),
+    ])
     gateway = opened.gateway
     token = opened.token
-    direct = await played(house.script, pair.direct, () => openDirect(pair.direct))
+    direct = heard
     through = await played(house.script, pair.through, () => openThrough(gateway, token))
   })
   afterAll(async () => {
@@ -396,16 +410,18 @@ const otherwise = new Map([
   ['unsubscribe ""', noName],
 ])
 
-describe.skipIf(!inject('real').available)('a command in the wrong form', () => {
+describe.skipIf(!inject('real').available)('MPD, asked for once', () => {
   let pair: Pair
   let gateway: Gateway
+  let token: string
   let wires: readonly [Wire, Wire]
 
   beforeAll(async () => {
     pair = await mpd.start()
     const opened = await openGateway(pair)
     gateway = opened.gateway
-    wires = [await openDirect(pair.direct), await openThrough(gateway, opened.token)]
+    token = opened.token
+    wires = [await openDirect(pair.direct), await openThrough(gateway, token)]
   })
   afterAll(async () => {
     for (const wire of wires ?? []) wire.close()
@@ -416,7 +432,7 @@ describe.skipIf(!inject('real').available)('a command in the wrong form', () => 
   const verdict = (answer: string) =>
     answer.endsWith(ended) ? ended : (/^ACK \[\d+@\d+\] \{\w*\}/m.exec(answer)?.[0] ?? 'OK')
 
-  test('is refused with the code and the command with which MPD refuses it, save for what is listed', async () => {
+  test('a command in the wrong form is refused with MPD’s code and the command, save for what is listed', async () => {
     const [direct, through] = wires
     const wrong: unknown[] = []
     const different = new Set<string>()
@@ -439,5 +455,22 @@ describe.skipIf(!inject('real').available)('a command in the wrong form', () => 
     expect(wrong).toEqual([])
     expect([...otherwise.keys()].filter((line) => !different.has(line))).toEqual([])
     expect(refusals).toBeGreaterThan(1000)
+  })
+
+  test('a fingerprint is the same, whenever MPD remembers to answer', async () => {
+    // MPD 0.23.12 loses some of these answers, whoever asks; nothing but a new beginning helps.
+    const ask = async (open: () => Promise<Wire>): Promise<string | undefined> => {
+      const wire = await open()
+      const answer = await wire.ask(`getfingerprint ${quote(tunes[0]?.path ?? '')}\n`, 2_000).catch(() => undefined)
+      wire.close()
+      if (answer === undefined) {
+        await pair.restart()
+        await ready(gateway, token)
+      }
+      return answer
+    }
+    const direct = await until(() => ask(() => openDirect(pair.direct)))
+    expect(direct).toMatch(/^chromaprint: \w+\nOK\n$/)
+    expect(await until(() => ask(() => openThrough(gateway, token)))).toBe(direct)
   })
 })

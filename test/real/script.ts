@@ -75,8 +75,11 @@ export const mpdScript: readonly Step[] = [
   'listallinfo',
   'listfiles "Böse Buben/Äpfel & Birnen"',
   'listfiles',
+  'listfiles "No such folder"',
+  'listfiles "Anna Ring/No such folder"',
   `readcomments ${dawn}`,
-  `getfingerprint ${dawn}`,
+  'readcomments "No such song"',
+  'getfingerprint "No such song"', // of the others, MPD forgets some: see the test
   'count artist "Anna Ring"',
   'count group album',
   `count "(artist == 'Anna Ring')" group title`,

@@ -6,8 +6,8 @@ import { until } from './tools.ts'
 /** A client of MPD's protocol that keeps every byte of an answer, those of pictures included. */
 export interface Wire {
   readonly greeting: string
-  /** Sends the text as it is and answers with the next whole answer. */
-  ask(text: string): Promise<string>
+  /** Sends the text as it is and answers with the next whole answer. @throws after `patience` milliseconds without one */
+  ask(text: string, patience?: number): Promise<string>
   send(text: string): void
   /** The next whole answer without sending anything; at the end of the connection what is left and a word that it ended. */
   hear(): Promise<string>
@@ -18,7 +18,7 @@ export interface Wire {
 }
 
 export const ended = '<the connection ends>'
-const patience = 10_000
+const patient = 10_000
 
 /** The length of the answer at the start, to its OK or ACK; undefined while more must come. */
 function wholeAnswer(bytes: Buffer): number | undefined {
@@ -55,7 +55,7 @@ async function openWire(socket: Socket): Promise<Wire> {
   })
 
   /** Waits until `enough` says how much to take. @throws when it takes too long */
-  async function take(enough: () => number | undefined): Promise<string> {
+  async function take(enough: () => number | undefined, patience = patient): Promise<string> {
     for (;;) {
       const length = enough() ?? (closed ? bytes.length : undefined)
       if (length !== undefined) {
@@ -71,15 +71,15 @@ async function openWire(socket: Socket): Promise<Wire> {
     }
   }
 
-  const hear = () => take(() => wholeAnswer(bytes))
+  const hear = (patience?: number) => take(() => wholeAnswer(bytes), patience)
   return {
     greeting: await hear(),
-    ask(text) {
+    ask(text, patience) {
       socket.write(text)
-      return hear()
+      return hear(patience)
     },
     send: (text) => void socket.write(text),
-    hear,
+    hear: () => hear(),
     rest: () => take(() => undefined),
     get closed() {
       return closed
