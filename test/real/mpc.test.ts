@@ -61,7 +61,12 @@ describe.skipIf(!inject('real').available)('mpc, its whole command set, in front
       'replay_gain_mode off',
       'clearerror',
     ]
-    await tell(mpd.port, 'stop', 'clear', ...quiet, ...rest, ...songs, ...more)
+    await tell(mpd.port, 'stop', 'clear', ...quiet, ...rest, ...songs)
+    for (const command of more) {
+      await tell(mpd.port, command)
+      // Until the decoder has begun, its status is that of the song before.
+      if (command.startsWith('play')) await until(async () => /^audio: /m.test(await status()) || undefined)
+    }
   }
   const playing = ['play 1']
   const paused = ['play 1', 'pause 1']

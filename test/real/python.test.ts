@@ -86,11 +86,12 @@ async def main():
     await client.password(tokens['gus'])
     heard = asyncio.Queue()
     async def listen():
-        async for subsystems in client.idle(['mixer']):
-            await heard.put(list(subsystems))
+        try:
+            async for subsystems in client.idle(['mixer']): await heard.put(list(subsystems))
+        except mpd.ConnectionError: pass  # how it ends
     task = asyncio.create_task(listen())
     await asyncio.sleep(0)
-    for level in range(1, 40):
+    for level in range(1, 20):
         while not heard.empty(): heard.get_nowait()
         other.setvol(level)
         assert await asyncio.wait_for(heard.get(), 10) == ['mixer']
@@ -101,7 +102,7 @@ async def main():
     client.disconnect()
 asyncio.run(main())
 `),
-    ).toEqual([expect.stringMatching(/^in step 39 \[4@0\] \{clear\} you don't have permission/)])
+    ).toEqual([expect.stringMatching(/^in step 19 \[4@0\] \{clear\} you don't have permission/)])
   })
 
   test('command lists, with and without ok, as on MPD itself', async () => {
@@ -211,7 +212,7 @@ print('still here')
   })
 
   test('with TLS of its own, as mpd-help says; a stranger’s certificate and another name are refused', async () => {
-    const snippet = snippetsFor(gateway, 'python-mpd2', '--port', String(gateway.mpd))('python', 'TlsClient')
+    const snippet = (await snippetsFor(gateway, 'python-mpd2', '--port', String(gateway.mpd)))('python', 'TlsClient')
     writeFileSync(join(gateway.dir, 'stagedoor-ca.pem'), gateway.ca)
     const program = snippet.replace('sd1_…', tokens.gus ?? '')
     const ask = (text: string) => run('/usr/bin/python3', ['-c', text], { cwd: gateway.dir })

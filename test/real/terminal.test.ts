@@ -62,7 +62,7 @@ describe.skipIf(!inject('real').available)('in a terminal, in front of a real MP
 
     /** Opens it for somebody, set up as mpd-help says. */
     async function open(who: keyof typeof people): Promise<void> {
-      const snippet = snippetsFor(gateway, name, '--local', String(tap.port))
+      const snippet = await snippetsFor(gateway, name, '--local', String(tap.port))
       const file = join(home, settings.file)
       mkdirSync(join(file, '..'), { recursive: true })
       writeFileSync(file, snippet('ini', settings.mark).replace('sd1_…', tokens[who] ?? ''))
