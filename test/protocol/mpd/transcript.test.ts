@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { createCall, type Principal } from '../../../src/call/call.ts'
+import { type Call, createCall, type Principal } from '../../../src/call/call.ts'
 import { Fault } from '../../../src/call/fault.ts'
 import { createGate, Refusal } from '../../../src/gate/gate.ts'
 import { createLimiter } from '../../../src/gate/limiter.ts'
@@ -9,6 +9,7 @@ import { ack } from '../../../src/protocol/mpd/ack.ts'
 import { commandOf, encode, type MpdRequest } from '../../../src/protocol/mpd/decode.ts'
 import { createReply } from '../../../src/protocol/mpd/reply.ts'
 import { createSession, type Step } from '../../../src/protocol/mpd/session.ts'
+import { createView, type Framing } from '../../../src/protocol/mpd/view.ts'
 
 const policy = compile({
   owner: { grants: [{ allow: ['*'] }] },
@@ -41,77 +42,112 @@ const textOf = (chunk: Uint8Array) => String.fromCharCode(...chunk)
 const raw = (line: string) =>
   line.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
+/** What happened: lines for the player and the end by themselves, what the client got as one text. */
+interface Happened {
+  readonly player: string[]
+  client: string
+  closed: boolean
+}
+
 /** A door in little: everything between the client's bytes and the player's, without sockets. */
-function createDoor(by: Principal, happened: (line: string) => void) {
+function createDoor(by: Principal, happened: Happened) {
   const session = createSession({ mayList: () => by.kind === 'user' })
   let answers: (readonly string[])[] = []
   let idle = false
 
-  /** What the player says to one question goes through the framing. */
-  function answer(items?: number): void {
-    const reply = createReply({ bytes: 1e6, ...(items !== undefined && { items }) })
-    const { out } = reply.push(
-      bytes(
-        answers
-          .shift()
-          ?.map((line) => `${line}\n`)
-          .join('') ?? '',
-      ),
-    )
-    for (const line of out.map(textOf).join('').trimEnd().split('\n')) happened(`S: ${line}`)
+  function told(fault: Fault, command: string, index: number): void {
+    happened.client += ack(fault, command, index)
   }
 
-  function admit(requests: readonly MpdRequest[]): void {
+  /** What the player says to one question goes through the framing, and through what this person may see. */
+  function answer(see = (bytes: Uint8Array) => bytes, items?: number): void {
+    const reply = createReply({ bytes: 1e6, ...(items !== undefined && { items }) })
+    const said = answers.shift() ?? []
+    const { out } = reply.push(bytes(raw(said.map((line) => `${line}\n`).join(''))))
+    for (const piece of out) happened.client += textOf(see(piece))
+  }
+
+  function admit(requests: readonly MpdRequest[]): readonly Call[] {
     const calls = requests.map((request) => createCall({ id: 'r', by, door: 'mpd', player: 'home', at: 0 }, request))
     gate.admitAll(calls)
+    return calls
+  }
+
+  function ask(calls: readonly Call[], wanted: Framing): void {
+    const view = createView(calls, wanted, gate)
+    const framing = view?.framing ?? wanted
+    if (framing !== 'single') happened.player.push(framing === 'list' ? 'command_list_begin' : 'command_list_ok_begin')
+    for (const call of calls) happened.player.push(encode(call).trimEnd())
+    if (framing !== 'single') happened.player.push('command_list_end')
+    answer(view?.push, framing === 'ok-list' ? calls.length : undefined)
+  }
+
+  /** What the gateway answers of its own. */
+  function own({ operation: { name }, args }: Call): void {
+    if (name === 'partition' && args.name !== 'home') throw new Fault('bad-arguments', 'no such partition')
+    happened.client += name === 'listpartitions' ? 'partition: home\nOK\n' : 'OK\n'
   }
 
   function act(step: Step): void {
     switch (step.kind) {
       case 'end':
-        happened('closed')
+        happened.closed = true
         return
       case 'fault':
-        happened(`S: ${ack(step.fault, step.command, step.index).trimEnd()}`)
-        if (step.close) happened('closed')
+        told(step.fault, step.command, step.index)
+        happened.closed = step.close
         return
       case 'noidle':
-        happened('P: noidle')
-        idle = false
-        answer()
-        session.wake()
+        rise('noidle')
         return
       default:
+        pass(step)
     }
+  }
+
+  /** What asks for something: admitted as a whole, then answered here or asked of the player. */
+  function pass(step: Extract<Step, { kind: 'command' | 'list' | 'idle' }>): void {
     const requests = step.kind === 'list' ? step.requests : [step.request]
     if (requests.length === 0) {
-      happened('S: OK')
+      happened.client += 'OK\n'
       return
     }
-    let index = 0
     try {
-      admit(requests)
-      const framing = step.kind === 'list' ? (step.ok ? 'command_list_ok_begin' : 'command_list_begin') : undefined
-      if (framing) happened(`P: ${framing}`)
-      for (const request of requests) happened(`P: ${encode(request).trimEnd()}`)
-      if (framing) happened('P: command_list_end')
-      if (step.kind === 'idle') idle = true
-      else answer(step.kind === 'list' && step.ok ? requests.length : undefined)
+      const calls = admit(requests)
+      if (step.kind === 'list') ask(calls, step.ok ? 'ok-list' : 'list')
+      else if (step.kind === 'idle') {
+        happened.player.push(encode(step.request).trimEnd())
+        idle = true
+      } else if (step.request.operation.state === 'local') for (const call of calls) own(call)
+      else ask(calls, 'single')
     } catch (error) {
-      const cause = error instanceof Refusal ? error.fault : Fault.from(error)
-      if (error instanceof Refusal) index = error.index
+      const { fault, index } = error instanceof Refusal ? error : { fault: Fault.from(error), index: 0 }
       const request = requests[index]
-      happened(`S: ${ack(cause, request ? commandOf(request.operation) : '', index).trimEnd()}`)
+      told(fault, request ? commandOf(request.operation) : '', index)
       if (step.kind === 'idle') session.wake()
     }
+  }
+
+  /** Ends an idle with what the player says of changes. */
+  function rise(...lines: readonly string[]): void {
+    happened.player.push(...lines)
+    idle = false
+    answer()
+    session.wake()
+  }
+
+  function go(): void {
+    for (let step = session.next(); step; step = session.next()) act(step)
   }
 
   return {
     say(lines: readonly string[], ready: readonly (readonly string[])[]) {
       answers = [...ready]
       session.push(bytes(lines.map((line) => `${raw(line)}\n`).join('')))
-      for (let step = session.next(); step; step = session.next()) act(step)
-      if (idle && answers.length > 0) answer()
+      go()
+      if (!idle || answers.length === 0) return
+      rise()
+      go()
     },
   }
 }
@@ -138,11 +174,12 @@ test.each(files)('%s happens as written', (file) => {
   const lines = readFileSync(new URL(file, corpus), 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
-  const happened: string[] = []
+  let happened: Happened = { player: [], client: '', closed: false }
   let door: ReturnType<typeof createDoor> | undefined
   for (let at = 0; at < lines.length; ) {
     if (lines[at]?.startsWith('as: ')) {
-      door = createDoor(principal(lines[at]?.slice(4) ?? ''), (line) => happened.push(line))
+      happened = { player: [], client: '', closed: false }
+      door = createDoor(principal(lines[at]?.slice(4) ?? ''), happened)
       at++
     }
     const take = (wanted: (line: string) => boolean) => {
@@ -152,11 +189,18 @@ test.each(files)('%s happens as written', (file) => {
     }
     const said = take((line) => line.startsWith('C: ')).map((line) => line.slice(3))
     const written = take((line) => !/^(C|as): /.test(line))
+    const of = (kind: string) => written.filter((line) => line.startsWith(kind)).map((line) => line.slice(3))
     expect(said.length, `${file}: a client speaks first`).toBeGreaterThan(0)
-    happened.length = 0
+    happened.player.length = 0
+    happened.client = ''
     door?.say(said, runs(written))
-    const of = (kind: string) => written.filter((line) => line.startsWith(kind))
-    const did = (kind: string) => happened.filter((line) => line.startsWith(kind))
-    for (const kind of ['P: ', 'S: ', 'closed']) expect(did(kind), `${file}: ${said.join(' / ')}`).toEqual(of(kind))
+    const why = `${file}: ${said.join(' / ')}`
+    expect(happened.player, why).toEqual(of('P: '))
+    expect(happened.client, why).toBe(
+      of('S: ')
+        .map((line) => `${raw(line)}\n`)
+        .join(''),
+    )
+    expect(happened.closed, why).toBe(written.includes('closed'))
   }
 })
