@@ -245,7 +245,7 @@ export const clients: readonly Client[] = [
     name: 'mpdroid',
     title: 'MPDroid, MPDluxe',
     on: 'Android, iOS',
-    tls: none,
+    tls: 'none known',
     ways: ['plain'],
     settings: (place) => `In the connection’s settings: ${throughPlain(place)}.`,
   },
