@@ -1,6 +1,7 @@
 export interface LaneLimits {
-  /** How many may run at once, and how many of those may be costly. */
+  /** How many may run at once, how many of those may be one person's, and how many may be costly. */
   readonly running: number
+  readonly runningEach: number
   readonly costly: number
   /** How many may wait: all together, one person's, and one person's when another costly one comes. */
   readonly waiting: number
@@ -13,6 +14,12 @@ export interface LaneEntry {
   readonly costly: boolean
   /** Changes the player, so what the same person asks for later must not overtake it. */
   readonly changes: boolean
+}
+
+/** What runs of one person. */
+interface Load {
+  all: number
+  costly: number
 }
 
 /** The bounded way to a player: some run, the others wait, and those who wait take turns by person. */
@@ -36,13 +43,25 @@ export function createLane<T extends LaneEntry>(limits: LaneLimits, start: (entr
   let isOpen = false
   let running = 0
   let runningCostly = 0
+  const runningOf = new Map<string, Load>()
   let waiting = 0
 
-  const fits = ({ costly }: T) => isOpen && running < limits.running && !(costly && runningCostly >= limits.costly)
+  // The last costly place is somebody else's, where there is more than one.
+  const costlyOfOne = Math.max(1, limits.costly - 1)
+
+  const fits = ({ person, costly }: T) => {
+    if (!isOpen || running >= limits.running || (costly && runningCostly >= limits.costly)) return false
+    const theirs = runningOf.get(person)
+    return !theirs || (theirs.all < limits.runningEach && !(costly && theirs.costly >= costlyOfOne))
+  }
 
   const run = (entry: T) => {
     running++
     if (entry.costly) runningCostly++
+    const theirs = runningOf.get(entry.person) ?? { all: 0, costly: 0 }
+    theirs.all++
+    if (entry.costly) theirs.costly++
+    runningOf.set(entry.person, theirs)
     start(entry)
   }
 
@@ -94,9 +113,15 @@ export function createLane<T extends LaneEntry>(limits: LaneLimits, start: (entr
       withdraw(entry)
       advance()
     },
-    leave({ costly }) {
+    leave({ person, costly }) {
       running--
       if (costly) runningCostly--
+      const theirs = runningOf.get(person)
+      if (theirs) {
+        theirs.all--
+        if (costly) theirs.costly--
+        if (theirs.all === 0) runningOf.delete(person)
+      }
       advance()
     },
     open() {
@@ -110,6 +135,7 @@ export function createLane<T extends LaneEntry>(limits: LaneLimits, start: (entr
       running = 0
       runningCostly = 0
       waiting = 0
+      runningOf.clear()
       return left
     },
   }

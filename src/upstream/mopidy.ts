@@ -20,7 +20,7 @@ const defaults = {
   retryFirstMs: 100,
   retryMostMs: 5_000,
   /** Mopidy handles one message after the other for everybody, so what is in flight stays little. */
-  lane: { running: 32, costly: 2, waiting: 256, waitingEach: 64, costlyEach: 16 },
+  lane: { running: 32, runningEach: 24, costly: 2, waiting: 256, waitingEach: 64, costlyEach: 16 },
 }
 export type MopidyLimits = Readonly<typeof defaults>
 

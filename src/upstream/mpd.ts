@@ -12,8 +12,9 @@ const defaults = {
    * Open at once in all. Mopidy has 20: these 16, one that we watch it by, and three for whoever else is on that machine.
    */
   connections: 16,
-  /** Commands at the player at once, and how many of those may be costly. */
+  /** Commands at the player at once, how many of those may be one person's, and how many may be costly. */
   running: 6,
+  runningEach: 4,
   costly: 2,
   /** The other connections can be kept by one client; of these the last are for those who administer. */
   reserved: 2,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createLane, type LaneEntry } from '../../src/upstream/lane.ts'
 
-const limits = { running: 2, costly: 1, waiting: 4, waitingEach: 3, costlyEach: 2 }
+const limits = { running: 2, runningEach: 2, costly: 1, waiting: 4, waitingEach: 3, costlyEach: 2 }
 
 interface Entry extends LaneEntry {
   readonly name: string
@@ -92,4 +92,21 @@ test('a reset hands over what waited and forgets what ran', () => {
   lane.open()
   lane.enter(entry('f'))
   expect(started).toEqual(['a', 'b', 'e', 'f'])
+})
+
+test('one person leaves places to others, costly ones too', () => {
+  const started: string[] = []
+  const lane = createLane<Entry>(
+    { running: 4, runningEach: 3, costly: 2, waiting: 9, waitingEach: 9, costlyEach: 9 },
+    ({ name }) => started.push(name),
+  )
+  lane.open()
+  const first = entry('a1', 'ada', { costly: true })
+  for (const each of [first, entry('a2', 'ada', { costly: true }), entry('a3'), entry('a4'), entry('a5')])
+    lane.enter(each)
+  expect(started, 'one costly, two others').toEqual(['a1', 'a3', 'a4'])
+  lane.enter(entry('b1', 'bob', { costly: true }))
+  expect(started).toEqual(['a1', 'a3', 'a4', 'b1'])
+  lane.leave(first)
+  expect(started, 'ada has a place again, and bob has the other costly one').toEqual(['a1', 'a3', 'a4', 'b1', 'a2'])
 })
