@@ -34,7 +34,8 @@ export async function openTerminal(
   }
   const base = ['-L', 'stagedoor', '-f', '/dev/null']
   const tmux = async (...args: string[]) => {
-    const { status, stdout, stderr } = await run('tmux', [...base, ...args], { env })
+    // -N: a session that comes before its server must not start another, which would outlive us.
+    const { status, stdout, stderr } = await run('tmux', [...base, '-N', ...args], { env })
     if (status !== 0) throw new Error(`tmux ${args[0]}: ${stderr}`)
     return stdout
   }
