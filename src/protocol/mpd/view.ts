@@ -68,8 +68,8 @@ export function createView(calls: readonly Call[], framing: Framing, sight: Sigh
           at += taken
           continue
         }
-        const found = bytes.indexOf(LF, at)
-        const end = found < 0 ? bytes.length : found
+        let end = at
+        while (end < bytes.length && bytes[end] !== LF) end++
         const verdict = read(bytes, at, end)
         if (verdict !== 'keep') {
           if (at > from) out.push(bytes.subarray(from, at))
@@ -106,10 +106,12 @@ function statusJudge({ by, player }: Call, sight: Sight): Judge {
     ...(sight.may(by, player, 'queue.read') ? [] : ofQueue),
     ...(sight.may(by, player, 'library.read') ? [] : ['updating_db: ']),
   ]
+  const partition = encoder.encode(`partition: ${player}\n`)
   return (bytes, at, end) => {
-    if (startsWith(bytes, at, 'partition: ')) return encoder.encode(`partition: ${player}\n`)
+    if (startsWith(bytes, at, 'partition: ')) return partition
     if (startsWith(bytes, at, 'error: ')) return encoder.encode(`${hidePaths(utf8.decode(bytes.subarray(at, end)))}\n`)
-    return hidden.some((key) => startsWith(bytes, at, key)) ? 'drop' : 'keep'
+    for (const key of hidden) if (startsWith(bytes, at, key)) return 'drop'
+    return 'keep'
   }
 }
 
@@ -121,16 +123,19 @@ const beside = ['X-AlbumUri: ', 'X-AlbumImage: ']
 /** An entry keeps its place, as clients count them. */
 function queueJudge(sees: (uri: string) => boolean): Judge {
   let hidden: string | undefined
+  let length = 0
   return (bytes, at, end) => {
     const key = entryKey(bytes, at)
     if (key > 0) {
       const uri = utf8.decode(bytes.subarray(at + key, end))
       hidden = sees(uri) ? undefined : uri
+      length = end - at - key
       return hidden === undefined ? 'keep' : encoder.encode(`${utf8.decode(bytes.subarray(at, at + key))}hidden\n`)
     }
     if (hidden === undefined || ofPlace.some((known) => startsWith(bytes, at, known))) return 'keep'
     if (beside.some((known) => startsWith(bytes, at, known))) return 'drop'
     // Players put an address where they know no title
+    if (end - at < length) return 'keep'
     return utf8.decode(bytes.subarray(at, end)).includes(hidden) ? 'drop' : 'keep'
   }
 }
