@@ -403,7 +403,10 @@ export const mpdScript: readonly Step[] = [
   sounding,
   'stop',
   { until: /state: stop/ },
+  // The gateway hears of it by another way than of the answer: what one client heard, all have heard
+  idle('witness', 'idle playlist'),
   'clear',
+  hear('witness'),
   { by: 'idler', ask: 'idle player playlist' },
   { by: 'idler', ask: 'idle nosuch' },
   { by: 'idler', ask: 'status' },
