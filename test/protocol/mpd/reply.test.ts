@@ -162,7 +162,7 @@ function reference(sent: string, items?: number): { text: string; done: boolean 
       const read = new TextEncoder().encode(new TextDecoder().decode(bytes(line)))
       const told = textOf([read])
         .replace(/^ACK \[0@/, 'ACK [52@')
-        .replace('{None}', '{}')
+        .replace(/^(ACK \[\d+@\d+\] \{)None\}/, '$1}')
       return rest === '' ? { text: `${text}${told}\n`, done: true } : 'fault'
     } else return 'fault'
   }
