@@ -217,7 +217,7 @@ export const clients: readonly Client[] = [
       text(
         '`~/.config/ncmpcpp/config`, which only you may read (`chmod 600`):',
         block('ini', `mpd_host = ${token}@127.0.0.1\nmpd_port = ${local}`),
-        'The variables of mpc, where they are set, come first. It asks for outputs and decoders when it connects, and takes a refusal for a wrong password: a role that uses it needs `outputs.read` and `server.read`.',
+        'The variables of mpc, where they are set, come first. It asks for outputs and decoders when it connects, and takes a refusal for a wrong password: a role that uses it needs `outputs.read` and `server.read`, as the shipped ones have.',
       ),
   },
   {
