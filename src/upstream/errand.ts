@@ -1,38 +1,10 @@
 import { Fault } from '../call/fault.ts'
+import type { Client, Job } from './job.ts'
 import { createLane, type Lane, type LaneEntry, type LaneLimits } from './lane.ts'
 import { type Asker, gone, type Line } from './line.ts'
-import type { MpdPerson } from './player.ts'
-import type { Source, Taker } from './pool.ts'
+import type { Taker } from './pool.ts'
 import type { TakeSeat } from './seat.ts'
 import { retuning, type Tuning } from './tuning.ts'
-
-/** One command or one list on its way to the player and back. */
-export interface Job {
-  readonly person: MpdPerson
-  /** What is sent; empty to have the line made ready and no more. */
-  readonly text: string
-  /** The number of commands of an ok list; undefined for anything else. */
-  readonly items: number | undefined
-  readonly costly: boolean
-  /** Changes nothing, so it may be asked again. */
-  readonly isRead: boolean
-  /** When it must be over, and how long it has anew after its asker was slow to read. */
-  readonly until: number
-  readonly ms: number
-  /** What has to be in force on the line. */
-  readonly tuning: Tuning
-  readonly channels: string
-  readonly from: Source
-  /** A line of its asker's own, which has its seat already. */
-  readonly isSeated: boolean
-  /** Notes what the line is like after the answer, before it is given back. */
-  readonly settle: ((line: Line, count: number) => void) | undefined
-}
-
-/** Hears besides the answer when the question really leaves. */
-export interface Client extends Asker {
-  sent?(): void
-}
 
 export interface ErrandLimits {
   readonly lane: LaneLimits

@@ -1,5 +1,5 @@
 import { Fault } from '../call/fault.ts'
-import type { Client, Job } from './errand.ts'
+import type { Client, Job } from './job.ts'
 
 /** Something on its way that can be let go. */
 export interface Journey {
