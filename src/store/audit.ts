@@ -37,11 +37,11 @@ const migrations = [
 ]
 const tables = ['decision', 'sign_in'] as const
 
-const insertDecision = `INSERT INTO decision VALUES (NULL, :at, :request, :account, :name, :session, :from, :door, :player,
-  :operation, :capability, :touches, :outcome, :rule, :reason)`
-const insertSignIn = 'INSERT INTO sign_in VALUES (NULL, :at, :kind, :account, :from, :outcome)'
+// In the order of the columns: to bind by name takes three times as long.
+const insertDecision = 'INSERT INTO decision VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+const insertSignIn = 'INSERT INTO sign_in VALUES (NULL, ?, ?, ?, ?, ?)'
 
-type Entry = readonly [insert: StatementSync, values: Readonly<Record<string, SQLInputValue>>]
+type Entry = readonly [insert: StatementSync, values: readonly SQLInputValue[]]
 
 /** How many rows are written or deleted before others get their turn: a millisecond of work. */
 const slice = 100
@@ -111,7 +111,7 @@ export function openAudit(options: {
     try {
       if (batch.length > 0) {
         transaction(db, () => {
-          for (const [insert, values] of batch) insert.run(values)
+          for (const [insert, values] of batch) insert.run(...values)
         })
       }
       waiting.splice(0, batch.length)
@@ -157,11 +157,15 @@ export function openAudit(options: {
   return {
     write(record) {
       tee?.(record)
-      queue([decision, { ...record, touches: JSON.stringify(record.touches) }])
+      const { at, request, account, name, session, from, door, player, operation, capability } = record
+      const { touches, outcome, rule, reason } = record
+      const asked = [at, request, account, name, session, from, door, player, operation, capability] as const
+      queue([decision, [...asked, JSON.stringify(touches), outcome, rule, reason]])
     },
     writeSignIn(record) {
       tee?.(record)
-      queue([signIn, { ...record }])
+      const { at, kind, account, from, outcome } = record
+      queue([signIn, [at, kind, account, from, outcome]])
     },
     get dropped() {
       return dropped
