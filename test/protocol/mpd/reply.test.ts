@@ -159,7 +159,7 @@ function reference(sent: string, items?: number): { text: string; done: boolean 
       text += `${line}\n`
       oks++
     } else if (line === 'OK' ? items === undefined || oks === items : /^ACK \[\d{1,3}@\d{1,4}\] \{\w*\} /.test(line)) {
-      const read = new TextEncoder().encode(new TextDecoder().decode(bytes(line)))
+      const read = new TextEncoder().encode(new TextDecoder().decode(bytes(line)).replace(/\p{Cc}/gu, ' '))
       const told = textOf([read])
         .replace(/^ACK \[0@/, 'ACK [52@')
         .replace(/^(ACK \[\d+@\d+\] \{)None\}/, '$1}')
