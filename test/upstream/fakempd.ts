@@ -13,6 +13,8 @@ export interface FakeMpd {
   readonly lines: readonly string[]
   /** Connections that are open, without the gateway's watch. */
   readonly open: number
+  /** Every connection that ever came, the watch's and the refused included. */
+  readonly came: number
   /** How many were open at the same time, at most, with the watch. */
   readonly mostOpen: number
   /** Connections that ever asked something, without the gateway's watch. */
@@ -31,8 +33,10 @@ export interface FakeMpd {
   settingsOf(socket: Socket): string
   /** The commands of the list that has just ended. */
   readonly list: readonly string[]
-  /** Ends every idle that waits for this subsystem, the watch's included. */
-  change(subsystem: string): void
+  /** Ends every idle that waits for this subsystem, the watch's included. As `message` only where it is named, unless lying. */
+  change(subsystem: string, isLie?: boolean): void
+  /** Ends every idle of clients for nothing. */
+  wake(): void
   until(condition: () => boolean): Promise<void>
   /** Breaks all connections; or those of clients alone. */
   kill(which?: 'all' | 'clients'): void
@@ -66,6 +70,7 @@ export async function startFakeMpd(): Promise<FakeMpd> {
     let first = true
     let text = ''
     socket.on('error', () => {})
+    player.came++
     if (wires.size >= player.takes) return void socket.end()
     wires.set(socket, wire)
     player.mostOpen = Math.max(player.mostOpen, wires.size)
@@ -83,6 +88,11 @@ export async function startFakeMpd(): Promise<FakeMpd> {
       for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
         const line = text.slice(0, end)
         text = text.slice(end + 1)
+        // Whether the line is in step, asked before what counts: no player knows such a command.
+        if (/^sd_[0-9a-f]{16}$/.test(line) && !wire.idle && !wire.list) {
+          socket.write(`ACK [5@0] {} unknown command "${line}"\n`)
+          continue
+        }
         if (first) wire.own = line === 'commands'
         if (first && !wire.own) asked++
         first = false
@@ -145,6 +155,7 @@ export async function startFakeMpd(): Promise<FakeMpd> {
     get open() {
       return [...wires.values()].filter(({ own }) => !own).length
     },
+    came: 0,
     mostOpen: 0,
     get asked() {
       return asked
@@ -159,9 +170,16 @@ export async function startFakeMpd(): Promise<FakeMpd> {
       const settings = wires.get(socket)?.settings
       return aspects.flatMap((aspect) => settings?.get(aspect) ?? []).join(', ')
     },
-    change(subsystem: string) {
+    wake() {
       for (const [socket, wire] of wires) {
-        const waits = wire.idle?.length === 0 ? subsystem !== 'message' : wire.idle?.includes(subsystem)
+        if (wire.own || !wire.idle) continue
+        delete wire.idle
+        socket.write('OK\n')
+      }
+    },
+    change(subsystem: string, isLie = false) {
+      for (const [socket, wire] of wires) {
+        const waits = wire.idle?.length === 0 ? isLie || subsystem !== 'message' : wire.idle?.includes(subsystem)
         if (!waits) continue
         delete wire.idle
         socket.write(`changed: ${subsystem}\nOK\n`)

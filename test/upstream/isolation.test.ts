@@ -70,6 +70,28 @@ describe('clients share lines, and no settings', () => {
     expect(await next).toBe('Asked: status\nSet: \nOK\n')
   })
 
+  test('who closes while a line is made ready asks nothing on it', async () => {
+    const player = await house.up({ running: 1, runningEach: 1 })
+    reflect()
+    await ask(player.open(ada), 'tagtypes clear')
+    const honest = house.fake.answer
+    let answer = () => {}
+    house.fake.answer = (line, socket) => {
+      answer = () => socket.write(honest(line, socket) ?? '')
+      return undefined
+    }
+    const link = player.open(bob)
+    const asked = faultOf(ask(link, 'clear'))
+    await house.fake.until(() => house.fake.lines.at(-1) === 'command_list_end')
+    link.close()
+    await asked
+    house.fake.answer = honest
+    const next = ask(player.open(ada), 'status')
+    answer()
+    expect(await next).toBe('Asked: status\nSet: \nOK\n')
+    expect(house.fake.lines).not.toContain('clear')
+  })
+
   test('a setting that failed half-way is taken back', async () => {
     const player = await house.up()
     const mine = player.open(ada)

@@ -93,6 +93,25 @@ describe('a connection that subscribed', () => {
     expect(await ask(links[2] as MpdConnection, 'subscribe a')).toBe('OK\n')
   })
 
+  test('gives its place back when it never came to subscribing', async () => {
+    const player = await house.up({ seatsEach: 1, openMs: 50 })
+    house.fake.greeting = undefined
+    expect(await faultOf(ask(player.open(ada), 'subscribe a'))).toMatch(/^player-timeout/)
+    house.fake.greeting = 'OK MPD 0.23.5\n'
+    expect(await ask(player.open(ada), 'subscribe b')).toBe('OK\n')
+  })
+
+  test('is not woken for nothing again and again', async () => {
+    const player = await house.up({ retryMostMs: 60_000 })
+    const link = player.open(ada)
+    const heard = hear(link)
+    await ask(link, 'subscribe a')
+    await rests()
+    house.fake.wake()
+    await house.fake.until(() => house.fake.open === 0)
+    expect(heard).toEqual([])
+  })
+
   test('has no more than 64 channels, whatever a player allows', async () => {
     const player = await house.up()
     const link = player.open(ada)
@@ -148,7 +167,10 @@ describe('when its line breaks', () => {
     house.fake.answer = () => (house.fake.list.length > 0 ? 'ACK [5@0] {subscribe} unknown command\n' : 'OK\n')
     house.fake.kill('clients')
     const since = house.fake.asked
-    await new Promise((resolve) => setTimeout(resolve, 350))
+    for (let i = 0; i < 35; i++) {
+      house.fake.change('mixer')
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
     expect(house.fake.asked - since).toBeLessThanOrEqual(8)
     expect(await faultOf(ask(link, 'setvol 1'))).toMatch(/^player-unreachable/)
     expect(house.fake.lines).not.toContain('setvol "1"')
