@@ -87,10 +87,10 @@ export class Errand implements LaneEntry, Taker, Asker {
       return this.#reach(true)
     }
     const text = retuning(line.tuning, job.tuning) + (line.channels === job.channels ? '' : job.channels)
-    if (text === '') return this.#speak(line)
+    // A read may be asked anew when the line turns out to be out of step; a change is not sent before that is known.
+    if (text === '' && (job.isRead || !line.used)) return this.#speak(line, true)
     this.#step = 'tuning'
-    // One list: what is set is set at once, or this line is not used.
-    line.ask(`command_list_begin\n${text}command_list_end\n`, {
+    const ready: Asker = {
       out() {},
       done: (count) => {
         if (count !== Number.POSITIVE_INFINITY) {
@@ -99,11 +99,13 @@ export class Errand implements LaneEntry, Taker, Asker {
         }
         line.tuning = job.tuning
         line.channels = job.channels
-        if (this.#client) this.#speak(line)
+        if (this.#client) this.#speak(line, false)
         else this.#end()
       },
       fail: (fault) => this.#untuned(fault),
-    })
+    }
+    // One list: what is set is set at once, or this line is not used.
+    line.ask(text === '' ? '' : `command_list_begin\n${text}command_list_end\n`, ready, undefined, true)
   }
 
   /** Nothing of the client's was sent yet, so even a change may take another line. */
@@ -114,12 +116,12 @@ export class Errand implements LaneEntry, Taker, Asker {
     this.#reach(true)
   }
 
-  #speak(line: Line) {
+  #speak(line: Line, fenced: boolean) {
     const { text, items } = this.#job
     this.#step = 'asking'
     if (text === '') return this.done(Number.POSITIVE_INFINITY)
     this.#client?.sent?.()
-    line.ask(text, this, items)
+    line.ask(text, this, items, fenced)
   }
 
   out(bytes: Uint8Array): void | Promise<void> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { Fault } from '../call/fault.ts'
 import { createReply, type Reply } from '../protocol/mpd/reply.ts'
@@ -57,10 +58,16 @@ export interface Asker {
 
 /** A greeted connection that asks one thing at a time. What is said unasked, or is no legal answer, ends it. */
 export interface Line {
-  /** @param items the number of commands of an ok list; left out for anything else */
-  ask(text: string, asker: Asker, items?: number): void
+  /**
+   * @param items the number of commands of an ok list; left out for anything else
+   * @param fenced first makes sure that nothing of an earlier answer is still to come: a line that is not in step ends,
+   * and nothing was heard
+   */
+  ask(text: string, asker: Asker, items?: number, fenced?: boolean): void
   write(text: string): void
   readonly alive: boolean
+  /** Whether it was ever asked anything. */
+  readonly used: boolean
   /** Whether any of the answer to the latest question has come. */
   readonly heard: boolean
   /** What is in force on it, for whoever asks next. */
@@ -81,6 +88,10 @@ export function createLine(socket: Socket, bytes: number): Line {
   let heard = false
   let asked: Asker | undefined
   let reply: Reply | undefined
+  let used = false
+  let fence: Fence | undefined
+  /** Nothing is asked but whether the line is in step. */
+  let isCheck = false
 
   function drop(fault: Fault): void {
     if (!alive) return
@@ -95,9 +106,15 @@ export function createLine(socket: Socket, bytes: number): Line {
   function hear(chunk: Uint8Array) {
     // An answer nobody waits for would be taken for the next one's.
     if (!asked || !reply) return drop(gone())
-    heard = true
     try {
-      const { out, done } = reply.push(chunk)
+      const rest = fence ? fence.push(chunk) : chunk
+      if (rest === undefined) return
+      fence = undefined
+      if (isCheck && rest.length > 0) throw gone()
+      if (isCheck) return finish(asked)
+      if (rest.length === 0) return
+      heard = true
+      const { out, done } = reply.push(rest)
       hand(asked, out, 0, done)
     } catch (error) {
       drop(Fault.from(error))
@@ -117,6 +134,11 @@ export function createLine(socket: Socket, bytes: number): Line {
       }
       if (held) return void hold(held, asker, pieces, i + 1, done)
     }
+  }
+
+  function finish(asker: Asker): void {
+    asked = undefined
+    asker.done(Number.POSITIVE_INFINITY)
   }
 
   async function hold(held: Promise<void>, asker: Asker, ...rest: [readonly Uint8Array[], number, boolean]) {
@@ -141,19 +163,26 @@ export function createLine(socket: Socket, bytes: number): Line {
   socket.resume()
 
   return {
-    ask(text, asker, items) {
+    ask(text, asker, items, fenced = false) {
       if (!alive) return asker.fail(gone())
       if (asked) throw new Fault('internal', 'one question at a time')
       heard = false
       reply = createReply(items === undefined ? { bytes } : { bytes, items })
       asked = asker
-      socket.write(text)
+      fence = fenced && used ? createFence() : undefined
+      isCheck = fenced && text === ''
+      if (isCheck && !fence) return finish(asker)
+      used = true
+      socket.write(fence ? fence.question + text : text)
     },
     write(text) {
       if (alive) socket.write(text)
     },
     get alive() {
       return alive
+    },
+    get used() {
+      return used
     },
     get heard() {
       return heard
@@ -163,6 +192,34 @@ export function createLine(socket: Socket, bytes: number): Line {
     usedAt: 0,
     drop,
     onEnd: (listener) => void listeners.push(listener),
+  }
+}
+
+/**
+ * Text of media may look like the end of an answer, and its real rest then comes when somebody else has the line. So
+ * before the next question a command that no player knows is asked, whose name nobody can guess: until the player says
+ * that it does not know just this one, nothing that comes is an answer to what is asked next.
+ */
+interface Fence {
+  readonly question: string
+  /** What came behind it; undefined until it came. @throws Fault when something else did */
+  push(chunk: Uint8Array): Uint8Array | undefined
+}
+
+function createFence(): Fence {
+  const name = `sd_${randomBytes(8).toString('hex')}`
+  let text = ''
+
+  return {
+    question: `${name}\n`,
+    push(chunk) {
+      const end = chunk.indexOf(0x0a)
+      const part = end < 0 ? chunk : chunk.subarray(0, end)
+      text += Buffer.from(part).toString('latin1')
+      const isIt = text.startsWith('ACK [5@0] ') && text.includes(name)
+      if (text.length > 200 || (end >= 0 && !isIt)) throw gone()
+      return end < 0 ? undefined : chunk.subarray(end + 1)
+    },
   }
 }
 

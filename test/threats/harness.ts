@@ -228,6 +228,8 @@ const ordinary = [
   /^core\.playback\.get_state \{\}$/,
   /^(status|commands|notcommands|idle( "\w+")*|noidle)$/,
   /^GET \/mopidy\/ws$/,
+  // Whether a line is in step.
+  /^sd_[0-9a-f]{16}$/,
 ]
 /** The handshake of one WebSocket, in its own words and no others. */
 const handshake = ['sec-websocket-version', 'sec-websocket-key', 'connection', 'upgrade', 'host']

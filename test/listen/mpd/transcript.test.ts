@@ -87,6 +87,8 @@ async function startScripted(): Promise<Scripted> {
     }
     // It offers whatever it is asked for.
     if (unit === 'commands' || unit === 'notcommands') return void socket.write('OK\n')
+    // Whether the line is in step: no player knows such a command.
+    if (/^sd_[0-9a-f]{16}$/.test(unit)) return void socket.write(`ACK [5@0] {} unknown command "${unit}"\n`)
     const [next] = player.units
     if (isSetting(unit) && next?.asked !== unit) return void socket.write('OK\n')
     player.heard.push(unit)
