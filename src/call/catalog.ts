@@ -25,6 +25,12 @@ export type ConnectionState = 'local' | 'setting' | 'channel' | 'idle'
  */
 export type Shown = 'status' | 'queue' | 'library'
 
+/**
+ * What must be known of the player at the moment of the call: `track`, that something is loaded; `volume`, where the
+ * volume stands, so that the row has to be resolved against it before it can be sent.
+ */
+export type Need = 'track' | 'volume'
+
 /** Everything the gateway knows about one wire command, in one place. */
 export interface Operation<P extends Params = Params> {
   readonly protocol: Protocol
@@ -40,6 +46,12 @@ export interface Operation<P extends Params = Params> {
   readonly state?: ConnectionState
   /** What its answer may show; left out for what shows no more than was asked. */
   readonly shows?: Shown
+  /** What must be known of the player; left out for what it may be asked at any time. */
+  readonly needs?: Need
+  /** How the arguments stand in the body of an HTTP request; JSON when left out. */
+  readonly body?: 'form' | 'text'
+  /** What the arguments must be to one another: says what is wrong with them; undefined when nothing is. */
+  readonly together?: (args: Readonly<Record<string, unknown>>) => string | undefined
   /** Why nobody may call this, whatever their role. */
   readonly refused?: string
   /** Nobody calls this by mistake: a refused call of it is told to those who run the house. */
@@ -85,6 +97,21 @@ export function besides<R extends Row<Params>>(
   row: R,
 ): R {
   return { ...row, also }
+}
+
+/** A row that depends on what the player is doing. */
+export function needing<R extends Row<Params>>(needs: Need, row: R): R {
+  return { ...row, needs }
+}
+
+/** A row whose arguments bind one another. */
+export function agreeing<R extends Row<Params>>(together: NonNullable<Operation['together']>, row: R): R {
+  return { ...row, together }
+}
+
+/** A row whose arguments are sent as a form, or as the text itself. */
+export function sending<R extends Row<Params>>(body: NonNullable<Operation['body']>, row: R): R {
+  return { ...row, body }
 }
 
 /** A row that raises an alarm when it is refused. */
