@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { Config, MpdDoorConfig, PlayerConfig } from './config/schema.ts'
+import type { PlayerConfig } from './config/player.ts'
+import type { Config, MpdDoorConfig } from './config/schema.ts'
 import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
 import { createIdentity } from './identity/identity.ts'
@@ -188,7 +189,8 @@ export async function startGateway(deps: {
 
 /** The MPD side keeps to a clock of its own that is never set: time of day jumps on machines that start without it. */
 function connect(player: PlayerConfig, deps: { log: Log; now(): number }): Transports {
-  const speaksMpd = player.mpd === undefined ? undefined : new URL(`tcp://${player.mpd}`)
+  const mpd = 'mpd' in player ? player.mpd : undefined
+  const speaksMpd = mpd === undefined ? undefined : new URL(`tcp://${mpd}`)
   return {
     rpc: player.kind === 'mopidy' ? createMopidy({ url: player.http, ...deps }) : undefined,
     mpd:

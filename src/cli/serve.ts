@@ -1,7 +1,9 @@
 import { connect } from 'node:net'
 import { hostname } from 'node:os'
 import { explain } from '../config/explain.ts'
+import { bare } from '../config/host.ts'
 import { loadConfig } from '../config/load.ts'
+import { addressesOf } from '../config/player.ts'
 import type { Config } from '../config/schema.ts'
 import { isShipped } from '../config/shipped.ts'
 import { startDemo } from '../demo/player.ts'
@@ -52,8 +54,10 @@ export const run = single(usage, async (args, io) => {
 async function silent({ players }: Config): Promise<readonly string[]> {
   const names = await Promise.all(
     [...players].map(async ([name, player]) => {
-      const address = player.kind === 'mopidy' ? new URL(player.http) : new URL(`tcp://${player.mpd}`)
-      return (await answers(address.hostname.replace(/^\[|\]$/g, ''), Number(address.port || 80))) ? [] : [name]
+      const [[, address] = []] = addressesOf(player)
+      if (address === undefined) return [] // it speaks when it has something to say
+      const { hostname, port } = new URL(address.includes('://') ? address : `tcp://${address}`)
+      return (await answers(bare(hostname), Number(port || 80))) ? [] : [name]
     }),
   )
   return names.flat()

@@ -1,10 +1,13 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import type { Static, TSchema } from 'typebox'
 import { Check } from 'typebox/value'
 import { RoleConfig } from '../policy/policy.ts'
 import { suggest } from './explain.ts'
+import { bare, hostOf, isInternal, isLoopback } from './host.ts'
+import { Notify } from './notify.ts'
+import { addressesOf, Player, type PlayerConfig, webClients } from './player.ts'
 import { isWithin, readRange } from './range.ts'
-import { defaults, Listen, Player, type PlayerConfig } from './schema.ts'
+import { defaults, Listen } from './schema.ts'
 import type { Finding } from './validate.ts'
 
 /**
@@ -13,12 +16,16 @@ import type { Finding } from './validate.ts'
  * Looks at each part that is sound by itself, so that a slip elsewhere hides nothing.
  */
 export function contradictions(file: unknown): readonly Finding[] {
-  const { listen, players, roles } = Object(file)
+  const { listen, players, roles, notify } = Object(file)
   const playerNames = Object.keys(Object(players))
   const roleNames = Object.keys(Object(roles))
   return [
     ...(Check(Listen, listen) ? [...ports(listen), ...plainDoor(listen, roleNames)] : []),
-    ...sound(Player, players).flatMap(([name, player]) => [...reach(`players.${name}`, player)]),
+    ...sound(Player, players).flatMap(([name, player]) => [
+      ...reach(`players.${name}`, player),
+      ...web(`players.${name}.web`, player),
+    ]),
+    ...(Check(Notify, notify) ? targets(notify) : []),
     ...(roleNames.length === 0 && typeof roles === 'object' ? [noRole] : []),
     ...sound(RoleConfig, roles).flatMap(([name, role]) => [...grants(`roles.${name}.grants`, role, playerNames)]),
   ]
@@ -93,6 +100,10 @@ function wrongRange(text: string): Omit<Finding, 'path' | 'at'> | undefined {
 }
 
 function* reach(player: string, config: PlayerConfig): Generator<Finding> {
+  if (config.kind === 'librespot' && config.zeroconf === undefined && config.onevent === undefined) {
+    const fix = 'add `zeroconf:` with its address, `onevent: true`, or both'
+    yield { path: player, at: 'key', what: 'no way to reach it', fix }
+  }
   for (const [key, address] of addressesOf(config)) {
     const path = `${player}.${key}`
     const host = hostOf(address)
@@ -108,6 +119,58 @@ function* reach(player: string, config: PlayerConfig): Generator<Finding> {
   }
 }
 
+/** What we serve ourselves, at the root or below a player: no web client may stand in its place. */
+const ours = /^(?:auth|players|mopidy|trust|setup|healthz|readyz|metrics|state|art|events|page\..*)$/
+
+function* web(path: string, player: PlayerConfig): Generator<Finding> {
+  if (player.kind !== 'mopidy') return
+  const taken = new Set<string>()
+  for (const [i, client] of (player.web ?? []).entries()) {
+    const inside = `${path}[${i}]`
+    // Mopidy tells capitals apart; people do not.
+    const name = (typeof client === 'string' ? client : client.path.slice(1, -1)).toLowerCase()
+    const known = typeof client === 'object' && webClients.find((row) => row === name)
+    if (known) {
+      const fix = `write ${known} in its place: some of its addresses are commands`
+      yield { path: `${inside}.path`, at: 'value', what: 'a web client that is known by name', fix }
+    } else if (ours.test(name)) {
+      const what = `the gateway’s own path`
+      yield { path: `${inside}.path`, at: 'value', what, fix: 'leave it out: it is served without that' }
+    } else if (taken.has(name)) {
+      yield { path: inside, at: 'value', what: 'there for the second time', fix: 'keep one of them' }
+    }
+    taken.add(name)
+  }
+}
+
+function* targets(notify: Static<typeof Notify>): Generator<Finding> {
+  const taken = new Set<string>()
+  for (const [i, target] of notify.entries()) {
+    const [key, address] = 'ntfy' in target ? (['ntfy', target.ntfy] as const) : (['webhook', target.webhook] as const)
+    const wrong = wrongTarget(key, address)
+    const path = `notify[${i}].${key}`
+    if (wrong) yield { path, at: 'value', ...wrong }
+    else if (taken.has(address)) {
+      yield { path, at: 'value', what: 'there for the second time', fix: 'keep one of them' }
+    }
+    taken.add(address)
+  }
+}
+
+function wrongTarget(key: 'ntfy' | 'webhook', address: string): Omit<Finding, 'path' | 'at'> | undefined {
+  const url = URL.parse(address)
+  if (!url || url.port === '0') return { what: 'no address', fix: 'write all of it, such as https://ntfy.sh/TOPIC' }
+  const host = bare(url.hostname)
+  if (url.protocol === 'http:' && !isLoopback(host) && !isInternal(host)) {
+    return { what: 'not encrypted', fix: 'write https://; http:// is for private addresses only' }
+  }
+  // Posted to anything but a topic, ntfy answers with its own page and nobody is told.
+  if (key === 'ntfy' && !/^\/[A-Za-z0-9_-]{1,64}$/.test(url.pathname)) {
+    return { what: 'no topic', fix: 'end it with /TOPIC: letters, digits, dashes and underscores' }
+  }
+  return undefined
+}
+
 function* grants(path: string, { grants }: Static<typeof RoleConfig>, players: readonly string[]): Generator<Finding> {
   if (grants.length === 0) {
     yield { path, at: 'value', what: 'the role grants nothing', fix: 'add a grant, or remove the role' }
@@ -119,42 +182,4 @@ function* grants(path: string, { grants }: Static<typeof RoleConfig>, players: r
       yield { path: `${path}[${i}].on[${j}]`, at: 'value', what: 'there is no such player', fix }
     }
   }
-}
-
-function addressesOf(player: PlayerConfig): [string, string][] {
-  const mpd: [string, string][] = player.mpd === undefined ? [] : [['mpd', player.mpd]]
-  return player.kind === 'mopidy' ? [['http', player.http], ...mpd] : mpd
-}
-
-/** The host as the network stack will read it: a decimal or padded address cannot pass for something else. */
-function hostOf(address: string): string | undefined {
-  const url = URL.parse(address.startsWith('http://') ? address : `http://${address}`)
-  if (!url || url.port === '0' || (url.port === '' && !address.startsWith('http://') && !address.endsWith(':80'))) {
-    return undefined
-  }
-  return url.hostname.replace(/^\[|\]$/g, '')
-}
-
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8)
-loopback.addAddress('::1', 'ipv6')
-
-const internal = new BlockList()
-internal.addSubnet('10.0.0.0', 8)
-internal.addSubnet('172.16.0.0', 12)
-internal.addSubnet('192.168.0.0', 16)
-internal.addSubnet('fc00::', 7, 'ipv6')
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || isIn(loopback, host)
-}
-
-/** A private address, or a name that only a container's own network resolves. */
-function isInternal(host: string): boolean {
-  return isIP(host) === 0 ? /^[a-z0-9_-]+(\.internal)?$/.test(host) : isIn(internal, host)
-}
-
-function isIn(list: BlockList, host: string): boolean {
-  const version = isIP(host)
-  return version !== 0 && list.check(host, version === 4 ? 'ipv4' : 'ipv6')
 }

@@ -1,8 +1,8 @@
-import Type, { type Static, type TProperties } from 'typebox'
+import Type, { type Static } from 'typebox'
 import { RolesConfig } from '../policy/policy.ts'
-
-const strict = <P extends TProperties>(properties: P, description: string) =>
-  Type.Object(properties, { additionalProperties: false, description })
+import { Notify, type NotifyTarget } from './notify.ts'
+import { Player, type PlayerConfig } from './player.ts'
+import { strict } from './strict.ts'
 
 const Host = Type.String({ minLength: 1, maxLength: 255, description: 'The address to listen on; `::` is every one' })
 const Port = Type.Integer({ minimum: 0, maximum: 65535, description: 'The TCP port' })
@@ -92,34 +92,6 @@ const Tls = Type.Union(
   { description: 'Relative paths start from the directory the gateway is started in' },
 )
 
-const mpdAddress = Type.String({
-  pattern: '^(?:\\[[0-9A-Fa-f:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$',
-  description: 'Host and port of the player’s MPD door, such as 127.0.0.1:6600',
-})
-const isPrivate = Type.Optional(
-  Type.Boolean({ description: 'The address is no loopback one, and nobody but the gateway can reach it' }),
-)
-
-export const Player = Type.Union(
-  [
-    strict(
-      {
-        kind: Type.Literal('mopidy'),
-        http: Type.String({
-          pattern: '^http://[^\\s/?#@\\\\]+/?$',
-          description: 'Address of Mopidy’s own web server, such as http://127.0.0.1:6680',
-        }),
-        mpd: Type.Optional(mpdAddress),
-        private: isPrivate,
-      },
-      'A Mopidy, with Mopidy-MPD if `mpd` is given',
-    ),
-    strict({ kind: Type.Literal('mpd'), mpd: mpdAddress, private: isPrivate }, 'A Music Player Daemon'),
-  ],
-  { description: 'A player; it must listen where nobody else can reach it' },
-)
-export type PlayerConfig = Readonly<Static<typeof Player>>
-
 const Audit = strict(
   {
     days: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650, description: 'How long a decision is kept' })),
@@ -152,6 +124,7 @@ export const ConfigFile = Type.Object(
       description: 'The players by name; the first is the default',
     }),
     roles: RolesConfig,
+    notify: Type.Optional(Notify),
     audit: Type.Optional(Audit),
     log: Type.Optional(Log),
   },
@@ -198,6 +171,7 @@ export interface Config {
   /** The first is the default. */
   readonly players: ReadonlyMap<string, PlayerConfig>
   readonly roles: RolesConfig
+  readonly notify: readonly NotifyTarget[]
   readonly audit: { readonly days: number; readonly megabytes: number }
   readonly log: { readonly level: string }
 }
@@ -209,7 +183,7 @@ export const defaults = {
 } as const
 
 export function fillIn(file: ConfigFile): Config {
-  const { listen = {}, tls = { dir: 'certs' }, players, roles, audit = {}, log = {} } = file
+  const { listen = {}, tls = { dir: 'certs' }, players, roles, notify = [], audit = {}, log = {} } = file
   const { https = {}, mpd = {}, plainMpd = false } = listen
   const names = typeof https.names === 'string' ? https.names.split(',').map((name) => name.trim()) : https.names
   return {
@@ -225,6 +199,7 @@ export function fillIn(file: ConfigFile): Config {
     tls,
     players: new Map(Object.entries(players)),
     roles,
+    notify,
     audit: { days: audit.days ?? 90, megabytes: audit.megabytes ?? 200 },
     log: { level: log.level ?? 'info' },
   }

@@ -24,6 +24,7 @@ interface Schema {
   readonly minProperties?: number
   readonly items?: Schema
   readonly minItems?: number
+  readonly maxItems?: number
   readonly pattern?: string
   readonly minLength?: number
   readonly maxLength?: number
@@ -61,6 +62,9 @@ function* walk(schema: Schema, value: unknown, path: string): Generator<Finding>
     yield { path, at, what: `not ${expected(schema)}`, fix: hint(schema) }
   } else if (Array.isArray(value)) {
     if (value.length < (schema.minItems ?? 0)) yield { path, at, what: 'an empty list', fix: hint(schema) }
+    if (value.length > (schema.maxItems ?? Infinity)) {
+      yield { path, at, what: `more than ${schema.maxItems}`, fix: hint(schema) }
+    }
     for (const [i, item] of value.entries()) yield* walk(schema.items ?? {}, item, `${path}[${i}]`)
   } else if (isObject(value)) {
     yield* walkObject(schema, value, path)
@@ -121,7 +125,8 @@ function likeness({ properties = {} }: Schema, value: Readonly<Record<string, un
   }, 0)
 }
 
-function isOfType({ type, const: constant }: Schema, value: unknown): boolean {
+function isOfType({ type, const: constant, enum: words }: Schema, value: unknown): boolean {
+  if (words) return typeof value === 'string'
   if (constant !== undefined && type !== 'string') return value === constant
   switch (type) {
     case undefined:

@@ -90,7 +90,7 @@ logg: {}
       [
         "c.yaml:2:18: listen.https.port: not a whole number from 0 to 65535; The TCP port",
         "c.yaml:2:21: listen.https.hots: unknown key "hots"; did you mean "host"?",
-        "c.yaml:4:17: players.home.kind: not mopidy or mpd; say which it is: \`kind: mopidy\`",
+        "c.yaml:4:17: players.home.kind: not mopidy, mpd, go-librespot, librespot-java or librespot; say which it is: \`kind: mopidy\`",
         "c.yaml:5:27: players.bath.mpd: not a loopback address; let the player listen on 127.0.0.1, or set \`private: true\` if nobody but the gateway can reach it",
         "c.yaml:6:3: players.Kitchen: not a name: "Kitchen"; use small letters, digits and dashes, a letter first",
         "c.yaml:10:17: roles.kid.grants[0].allow[0]: unknown: "queue.ad"; did you mean "queue.add"?",
@@ -179,6 +179,128 @@ describe("a player's address", () => {
     ['{ kind: mopidy, http: "http://134744072:6680" }', 'not a loopback address'],
     ['{ kind: mopidy, mpd: "127.0.0.1:6600" }', '"http" is missing'],
   ])('%s: %s', (text, problem) => expect(player(text)).toContain(problem))
+})
+
+describe('the librespot family', () => {
+  const player = (text: string) => said(good.replace(/home: .*/, `home: ${text}`)).join('\n')
+
+  test.each([
+    '{ kind: go-librespot, url: "http://127.0.0.1:3678" }',
+    '{ kind: librespot-java, url: "http://[::1]:24879/" }',
+    '{ kind: librespot, zeroconf: "http://localhost:5355" }',
+    '{ kind: librespot, onevent: true }',
+    '{ kind: librespot, zeroconf: "http://spotifyd:5355", onevent: true, private: true }',
+  ])('%s is fine', (text) => expect(player(text)).toBe(''))
+
+  test.each([
+    ['{ kind: go-librespot }', '"url" is missing'],
+    ['{ kind: go-librespot, url: "http://192.168.1.5:3678" }', 'home.url: not a loopback address'],
+    ['{ kind: go-librespot, url: "http://0.0.0.0:3678" }', 'home.url: not a loopback address'],
+    ['{ kind: go-librespot, url: "http://8.8.8.8:3678", private: true }', 'home.url: not a private address'],
+    ['{ kind: go-librespot, url: "https://127.0.0.1:3678" }', 'acceptable'],
+    ['{ kind: go-librespot, url: "http://127.0.0.1:3678/player" }', 'acceptable'],
+    ['{ kind: go-librespot, url: "http://127.0.0.1:0" }', 'no address'],
+    ['{ kind: go-librespot, http: "http://127.0.0.1:3678" }', 'unknown key "http"'],
+    ['{ kind: go-librespot, url: "http://127.0.0.1:3678", web: [iris] }', 'unknown key "web"'],
+    ['{ kind: librespot-java, url: "http://2130706434.example:24879" }', 'not a loopback address'],
+    ['{ kind: librespot }', 'home: no way to reach it; add `zeroconf:` with its address, `onevent: true`, or both'],
+    ['{ kind: librespot, onevent: false }', 'home.onevent: not true'],
+    ['{ kind: librespot, zeroconf: "http://192.168.1.5:80", onevent: true }', 'zeroconf: not a loopback address'],
+    ['{ kind: librespto, onevent: true }', 'not mopidy, mpd, go-librespot, librespot-java or librespot'],
+  ])('%s: %s', (text, problem) => expect(player(text)).toContain(problem))
+})
+
+describe('web clients', () => {
+  const web = (text: string) => {
+    const home = `home: { kind: mopidy, http: "http://127.0.0.1:6680", web: ${text} }`
+    return said(good.replace(/home: .*/, home)).join('\n')
+  }
+
+  test.each([
+    '[iris]',
+    '[iris, mobile, musicbox_webclient, party, muse, pibox, local]',
+    '[{ path: "/mopify/" }, { path: "/radio-1.2/", capability: library.read }, iris]',
+  ])('%s is fine', (text) => expect(web(text)).toBe(''))
+
+  test.each([
+    ['[]', 'web: an empty list'],
+    ['iris', 'web: not a list'],
+    ['[irsi]', 'web[0]: unknown: "irsi"; did you mean "iris"?'],
+    ['[Iris]', 'did you mean "iris"?'],
+    ['[constructor]', 'unknown: "constructor"'],
+    ['["*"]', 'unknown: "*"'],
+    ['[7]', 'web[0]: not one of the known words or a group of keys'],
+    ['[{ pth: "/a/" }]', 'web[0].pth: unknown key "pth"; did you mean "path"?'],
+    ['[{ path: "/a/", capability: status.red }]', 'did you mean "status.read"?'],
+    ['[{ path: "/a/", capability: "*" }]', 'unknown: "*"'],
+    ['[{ path: "/a" }]', 'acceptable'],
+    ['[{ path: "/" }]', 'acceptable'],
+    ['[{ path: "/a/b/" }]', 'acceptable'],
+    ['[{ path: "/../" }]', 'acceptable'],
+    ['[{ path: "/%2e%2e/" }]', 'acceptable'],
+    ['[{ path: "/.well-known/" }]', 'acceptable'],
+    ['[{ path: "//evil.example/" }]', 'acceptable'],
+    ['[{ path: "/a?/" }]', 'acceptable'],
+    ['[iris, iris]', 'web[1]: there for the second time'],
+    ['[{ path: "/a/" }, { path: "/A/" }]', 'web[1]: there for the second time'],
+    // As mere files Iris' commands would go by unread.
+    ['[{ path: "/iris/" }]', 'web[0].path: a web client that is known by name; write iris'],
+    ['[{ path: "/IRIS/" }]', 'write iris'],
+    ['[iris, { path: "/iris/" }]', 'write iris'],
+    [`[${Array.from({ length: 33 }, (_, i) => `{ path: "/p${i}/" }`)}]`, 'web: more than 32'],
+  ])('%s: %s', (text, problem) => expect(web(text)).toContain(problem))
+
+  test.each([
+    ...['auth', 'players', 'mopidy', 'trust', 'setup', 'healthz', 'readyz', 'page.js', 'page.css'],
+    ...['Auth', 'state', 'art', 'events', 'metrics'],
+  ])('none may stand in the place of our own /%s', (name) => {
+    expect(web(`[{ path: "/${name}/" }]`)).toContain('the gateway’s own path')
+  })
+})
+
+describe('who is told of alarms', () => {
+  const notify = (text: string) => said(`${good}notify: ${text}`).join('\n')
+
+  test('is nobody, unless somebody is named', () => {
+    expect(read(good).config?.notify).toEqual([])
+    expect(read(`${good}notify: [{ ntfy: "https://ntfy.sh/a" }]`).config?.notify).toEqual([
+      { ntfy: 'https://ntfy.sh/a' },
+    ])
+  })
+
+  test.each([
+    '[]',
+    '[{ webhook: "https://hooks.example/a?token=b" }, { ntfy: "https://ntfy.sh/our_house-1" }]',
+    '[{ webhook: "http://127.0.0.1:8123/api/webhook/x" }, { ntfy: "http://ntfy:80/house" }]',
+    '[{ webhook: "http://192.168.1.2:8123/x" }, { webhook: "http://[fd00::2]/x" }]',
+  ])('%s is fine', (text) => expect(notify(text)).toBe(''))
+
+  test.each([
+    ['[{ webhook: "http://hooks.example/a" }]', 'notify[0].webhook: not encrypted; write https://'],
+    ['[{ webhook: "http://8.8.8.8/a" }]', 'not encrypted'],
+    ['[{ webhook: "http://134744072/a" }]', 'not encrypted'],
+    ['[{ webhook: "http://127.0.0.1.example/a" }]', 'not encrypted'],
+    ['[{ webhook: "ftp://127.0.0.1/a" }]', 'acceptable'],
+    ['[{ webhook: "file:///etc/passwd" }]', 'acceptable'],
+    ['[{ webhook: "https://user:word@hooks.example/a" }]', 'acceptable'],
+    ['[{ webhook: "https://hooks.example/a#b" }]', 'acceptable'],
+    ['[{ webhook: "https://:8/" }]', 'no address'],
+    ['[{ webhook: "https://hooks.example:0/" }]', 'no address'],
+    ['[{ ntfy: "https://ntfy.sh" }]', 'notify[0].ntfy: no topic; end it with /TOPIC'],
+    ['[{ ntfy: "https://ntfy.sh/a/b" }]', 'no topic'],
+    ['[{ ntfy: "https://ntfy.sh/a%0Ab" }]', 'no topic'],
+    ['[{ ntfy: "https://ntfy.sh/a" }, { ntfy: "https://ntfy.sh/a" }]', 'notify[1].ntfy: there for the second time'],
+    ['[{ ntfy: "https://ntfy.sh/a", webhook: "https://x.example/" }]', 'unknown key "ntfy"'],
+    ['{ ntfy: "https://ntfy.sh/a" }', 'notify: not a list'],
+    ['[https://ntfy.sh/a]', 'notify[0]: not'],
+    [`[${Array.from({ length: 9 }, (_, i) => `{ ntfy: "https://ntfy.sh/t${i}" }`)}]`, 'notify: more than 8'],
+  ])('%s: %s', (text, problem) => expect(notify(text)).toContain(problem))
+
+  test('an address from a file is a secret', () => {
+    const said = read(`${good}notify: [{ webhook: "\${HOOK}" }]`, { HOOK: 'http://hooks.example/hunter2' }).problems
+    expect(said).toHaveLength(1)
+    expect(JSON.stringify(said)).not.toMatch(/hunter2|hooks/)
+  })
 })
 
 describe('the MPD door without TLS', () => {
