@@ -1,14 +1,6 @@
 import { errors, Pool } from 'undici'
 import { Fault, messageOf } from '../call/fault.ts'
-
-/** What is sent, all of it: nothing is added but the host, its length and what is accepted. */
-export interface Question {
-  readonly method: 'GET' | 'POST'
-  /** With the query, where there is one. */
-  readonly path: string
-  readonly type?: string
-  readonly body?: string
-}
+import type { Encoded } from '../protocol/rest/encode.ts'
 
 export interface Answer {
   readonly status: number
@@ -31,15 +23,16 @@ export interface ExchangeLimits {
 
 /** One question and its answer over plain HTTP, and never a second attempt: nobody knows what became of the first. */
 export interface Exchange {
-  /** @throws Fault `player-unreachable`, `player-timeout` or `too-large` */
-  ask(question: Question): Promise<Answer>
+  /** @throws Fault `player-unreachable`, `player-timeout` or `too-large`; the last one before anything is sent */
+  ask(question: Encoded): Promise<Answer>
   close(): Promise<void>
 }
 
 const acceptance = { accept: 'application/json', 'accept-encoding': 'identity' }
 
 /**
- * The way to a web server of a player: no redirects, no cookies, no compression, no proxies.
+ * The way to a web server of a player: no redirects, no cookies, no compression, no proxies, and no header that is not
+ * written here.
  *
  * @param origin such as `http://127.0.0.1:3678`
  */
@@ -57,16 +50,17 @@ export function createExchange(origin: URL, limits: ExchangeLimits): Exchange {
     allowH2: false,
   })
 
-  async function ask({ method, path, type, body }: Question): Promise<Answer> {
+  async function ask({ method, path, contentType, body }: Encoded): Promise<Answer> {
     if (Buffer.byteLength(body ?? '') > limits.questionBytes) {
       throw new Fault('too-large', 'more than the player is sent')
     }
+    if (!isMethod(method)) throw new Fault('internal', `nobody sends ${method}`)
     const patience = AbortSignal.timeout(limits.holdMs)
     try {
       const response = await pool.request({
         method,
         path,
-        headers: { ...acceptance, ...(type !== undefined && { 'content-type': type }) },
+        headers: { ...acceptance, ...(contentType !== undefined && { 'content-type': contentType }) },
         body: body ?? null,
         signal: patience,
       })
@@ -85,6 +79,10 @@ export function createExchange(origin: URL, limits: ExchangeLimits): Exchange {
   }
 
   return { ask, close: () => pool.destroy() }
+}
+
+function isMethod(method: string): method is 'GET' | 'POST' {
+  return method === 'GET' || method === 'POST'
 }
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>

@@ -82,11 +82,16 @@ export class UpstreamError extends Error {
 
 /** A player of the librespot family that answers plain HTTP. */
 export interface RestPlayer {
-  /** What a call may depend on, as of now; undefined while the player does not answer. */
+  /**
+   * What a call may depend on, as of now, with all that was sent and is not answered yet; undefined while it is not known.
+   * A call that was resolved against it has to be admitted and sent at once: what happens in between is lost.
+   */
   readonly live: LiveState | undefined
   /**
-   * The answer, rebuilt from what the row says it may hold; undefined when there is none.
+   * The answer, rebuilt from what the row says it may hold: undefined when there is none, null when it was done and there
+   * is nothing to tell.
    *
+   * @throws UpstreamError when the player itself refused; its code is the status of HTTP
    * @throws Fault `player-unreachable`, `player-timeout` or `limited`; what was sent is never sent again
    */
   send(permit: Permit): Promise<unknown>

@@ -1,0 +1,249 @@
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
+import { Fault, messageOf } from '../call/fault.ts'
+import { isObject, parseMessage } from '../protocol/jsonrpc/message.ts'
+import { type Onevent, readOnevent } from '../protocol/librespot/onevent.ts'
+import { createFrame, type Frame } from './frame.ts'
+import type { PicturePlayer, RestEvent } from './player.ts'
+
+/** What `librespot --onevent` tells, through the socket that `stagedoor onevent` writes to. */
+export interface OneventServer {
+  /** A player that may speak there. @throws Fault when there is one of that name */
+  open(player: string): OneventPlayer
+  /** @throws Fault when the socket cannot be made, saying what is in the way */
+  listen(): Promise<void>
+  close(): Promise<void>
+}
+
+/** A player that tells of itself and cannot be asked. */
+export interface OneventPlayer extends PicturePlayer {
+  onEvent(listener: (event: RestEvent) => void): () => void
+  /** Whether it could tell something now; more is not known of it. */
+  readonly up: boolean
+  close(): void
+}
+
+export interface OneventOptions {
+  /** Where the socket is, such as `data/onevent.sock`. Its directory is the gateway's own. */
+  readonly path: string
+  now(): number
+  readonly log?: { warn(about: object, text: string): void }
+  readonly limits?: Partial<OneventLimits>
+}
+
+const defaults = {
+  /** At once. Each event is a connection of its own, and a short one. */
+  connections: 16,
+  /** One connection: how long, how many lines, and how long one of them. */
+  connectionMs: 5_000,
+  lines: 64,
+  lineBytes: 16 * 1024,
+}
+export type OneventLimits = Readonly<typeof defaults>
+
+interface Speaker {
+  readonly frame: Frame
+  readonly listeners: Set<(event: RestEvent) => void>
+}
+
+/**
+ * A socket for the owner of this process and nobody else on this machine.
+ *
+ * Who speaks there is believed what songs are called, and no more: whatever else comes ends the connection.
+ */
+export function createOnevent({ path, now, log, limits: given }: OneventOptions): OneventServer {
+  const limits = { ...defaults, ...given }
+  const speakers = new Map<string, Speaker>()
+  const sockets = new Set<Socket>()
+  let isListening = false
+  let inode: number | undefined
+
+  const server = createServer((socket) => {
+    // A closed door is seen at once by the bridge, which is called again with the next event.
+    if (sockets.size >= limits.connections) return void socket.destroy()
+    sockets.add(socket)
+    hear(socket)
+  })
+
+  server.on('error', (error) => log?.warn({ socket: path, error: error.message }, 'onevent: the socket failed'))
+
+  function hear(socket: Socket): void {
+    let rest: Buffer = Buffer.alloc(0)
+    let lines = 0
+    const timer = setTimeout(() => socket.destroy(), limits.connectionMs)
+    const end = (why: string) => {
+      log?.warn({ socket: path, reason: why }, 'onevent: a connection ended')
+      socket.destroy()
+    }
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      clearTimeout(timer)
+      sockets.delete(socket)
+    })
+    socket.on('data', (chunk: Buffer) => {
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+      for (let feed = rest.indexOf(10); feed >= 0; feed = rest.indexOf(10)) {
+        if (feed > limits.lineBytes || ++lines > limits.lines) return end('too much was said')
+        const line = rest.subarray(0, feed)
+        rest = rest.subarray(feed + 1)
+        try {
+          take(line)
+        } catch (error) {
+          return end(error instanceof Fault || error instanceof SyntaxError ? error.message : 'no event')
+        }
+      }
+      if (rest.length > limits.lineBytes) end('too much was said')
+    })
+  }
+
+  /** @throws Fault or SyntaxError */
+  function take(line: Uint8Array): void {
+    const message = parseMessage(line, { bytes: limits.lineBytes, depth: 2 })
+    if (!isObject(message) || Object.keys(message).length !== 2) throw new SyntaxError('not a player and an event')
+    const speaker = typeof message.player === 'string' ? speakers.get(message.player) : undefined
+    if (!speaker) throw new SyntaxError('no such player')
+    const event = readOnevent(message.event)
+    if (!event) return
+    draw(speaker.frame, event, now())
+    for (const listener of speaker.listeners) listener(event)
+  }
+
+  return {
+    open(player) {
+      if (speakers.has(player)) throw new Fault('internal', `two players are called ${player}`)
+      const frame = createFrame(now)
+      const listeners = new Set<(event: RestEvent) => void>()
+      speakers.set(player, { frame, listeners })
+      return {
+        get picture() {
+          return frame.picture
+        },
+        onPicture: frame.onPicture,
+        onEvent(listener) {
+          listeners.add(listener)
+          return () => listeners.delete(listener)
+        },
+        get up() {
+          return isListening && speakers.has(player)
+        },
+        close: () => void speakers.delete(player),
+      }
+    },
+    async listen() {
+      if (isListening) return
+      try {
+        inode = await place(server, path)
+      } catch (error) {
+        throw error instanceof Fault ? error : new Fault('internal', `${path}: ${messageOf(error)}`, { cause: error })
+      }
+      isListening = true
+    },
+    async close() {
+      isListening = false
+      for (const socket of sockets) socket.destroy()
+      if (!server.listening) return
+      if (lookAt(path)?.ino === inode) unlinkSync(path)
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/**
+ * Binds where nobody else may look, and moves the socket to its place when its mode is right: it is at no moment open to
+ * others, whatever the umask, and takes the place of a stale one in one step.
+ *
+ * @returns its inode
+ * @throws Fault when something is in the way
+ */
+async function place(server: ReturnType<typeof createServer>, path: string): Promise<number | undefined> {
+  const dir = dirname(path)
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  if ((statSync(dir).mode & 0o077) !== 0) chmodSync(dir, 0o700)
+  const there = lookAt(path)
+  if (there && !there.isSocket())
+    throw new Fault('internal', `${path}: is there already, and is no socket: move it away`)
+  if (there && (await answers(path))) throw new Fault('internal', `${path}: another gateway is listening there`)
+  const nest = mkdtempSync(join(dir, '.onevent-'))
+  const egg = join(nest, 's')
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(egg, resolve))
+    chmodSync(egg, 0o600)
+    renameSync(egg, path)
+    return lookAt(path)?.ino
+  } finally {
+    rmSync(nest, { recursive: true, force: true })
+  }
+}
+
+/** What is there, and no link followed; undefined when nothing is. */
+function lookAt(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    const settle = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => settle(true)).once('error', () => settle(false))
+  })
+}
+
+function draw(frame: Frame, event: Onevent, at: number): void {
+  switch (event.type) {
+    case 'track_changed': {
+      const { uri, name, artists, album, cover, duration } = event.data
+      frame.change({
+        uri,
+        title: name,
+        artist: artists.join(', ') || null,
+        album,
+        art: cover,
+        duration,
+        position: 0,
+        at,
+      })
+      break
+    }
+    case 'playing':
+    case 'paused':
+      frame.change({ state: event.type, position: event.data.position, at })
+      break
+    case 'seeked':
+      frame.change({ position: event.data.position, at })
+      break
+    case 'stopped':
+      frame.change({ state: 'stopped', position: null, at })
+      break
+    case 'volume_changed':
+      frame.change({ volume: event.data.volume })
+      break
+    case 'shuffle_changed':
+      frame.change({ options: { ...optionsOf(frame), random: event.data.shuffle } })
+      break
+    case 'repeat_changed': {
+      const { repeat, track } = event.data
+      frame.change({ options: { ...optionsOf(frame), repeat: repeat || track, single: track } })
+      break
+    }
+  }
+}
+
+const noOptions = { random: false, repeat: false, single: false, consume: false }
+
+function optionsOf({ picture }: Frame) {
+  return picture?.options ?? noOptions
+}
