@@ -211,6 +211,7 @@ test('what a connection had before is in force on its next, channels included', 
   const before = house.fake.lines.length
   const heard = hear(player.open(ada, settings))
   await house.fake.until(() => heard.length === 1)
+  await rests()
   expect(house.fake.lines.slice(before)).toEqual([
     'command_list_begin',
     'binarylimit "64"',
