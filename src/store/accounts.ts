@@ -84,6 +84,17 @@ export interface Accounts {
   /** Uses the setup token up. @throws Fault `bad-credentials` when it is not good, or there is an account already */
   setUp(hash: Buffer, account: NewAccount): Account
 
+  /**
+   * Lets the player be handed to another account, once, until then (Unix ms; ten minutes at most). In place of an
+   * earlier time.
+   */
+  openPairing(player: string, until: number): void
+  closePairing(player: string): boolean
+  /** Until when the player may be handed over; undefined when it may not. */
+  pairing(player: string): number | undefined
+  /** Uses that up: of all that ask, in every process, one is told true. */
+  takePairing(player: string): boolean
+
   /** Something changed, here or in another process. */
   onChange(listener: () => void): () => void
   close(): void
@@ -96,6 +107,7 @@ export const ownerRole = 'owner'
 const maxSessions = 50
 const maxTokens = 100
 const maxKnown = 20
+const maxPairing = 10 * 60_000
 /** Per session: what is kept to recognise a stolen refresh token. At one refresh in ten minutes this is a fortnight. */
 const maxSpent = 2000
 
@@ -301,6 +313,12 @@ export function openAccounts(options: {
   const setupIsGood = (hash: Buffer) =>
     count('setup WHERE hash = ? AND expires > ?', hash, now()) === 1 && count('account') === 0
 
+  const pairing = (player: string): number | undefined => {
+    const found = find(({ pairings }) => pairings.get(player))
+    // A clock that was set back must not make it longer.
+    return found && found.opened <= now() && now() < found.until ? found.until : undefined
+  }
+
   return {
     get ready() {
       return broken === undefined && snapshot !== undefined
@@ -416,6 +434,25 @@ export function openAccounts(options: {
         run('DELETE FROM setup')
         return insertAccount(account)
       }),
+
+    openPairing(player, until) {
+      const at = now()
+      if (!(until > at && until - at <= maxPairing)) {
+        throw new Fault('bad-arguments', `pairing takes ${maxPairing / 60_000} minutes at most`)
+      }
+      change(() => {
+        run('DELETE FROM pairing WHERE until <= ?', at)
+        run('INSERT OR REPLACE INTO pairing VALUES (?, ?, ?)', player, at, until)
+      })
+    },
+    closePairing: (player) => change(() => run('DELETE FROM pairing WHERE player = ?', player)) > 0,
+    pairing,
+    takePairing(player) {
+      // Somebody unknown asks, and must not cost a transaction.
+      if (pairing(player) === undefined) return false
+      const sql = 'DELETE FROM pairing WHERE player = ? AND opened <= ? AND until > ?'
+      return change(() => run(sql, player, now(), now())) > 0
+    },
 
     onChange(listener) {
       listeners.add(listener)

@@ -47,6 +47,12 @@ export interface DeviceToken {
 
 export type NewToken = Omit<DeviceToken, 'id' | 'kind' | 'created' | 'used'>
 
+/** The time (Unix ms) in which a player may be handed to another account, once. */
+export interface Pairing {
+  readonly opened: number
+  readonly until: number
+}
+
 export interface SigningKey {
   readonly kid: string
   readonly jwk: webcrypto.JsonWebKey
@@ -97,6 +103,7 @@ export const migrations = [
   ALTER TABLE device RENAME TO token;
   CREATE INDEX token_account ON token (account);
   `,
+  'CREATE TABLE pairing (player TEXT PRIMARY KEY, opened INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID',
 ]
 
 /** What memory holds: a copy of one moment, replaced as a whole. */
@@ -110,6 +117,8 @@ export interface Snapshot {
   /** By fingerprint, in hex. */
   readonly certificates: ReadonlyMap<string, DeviceToken>
   readonly known: ReadonlyMap<string, ReadonlySet<string>>
+  /** By player. */
+  readonly pairings: ReadonlyMap<string, Pairing>
 }
 
 export type Row = Readonly<Record<string, SQLOutputValue>>
@@ -166,6 +175,7 @@ export function readSnapshot(db: DatabaseSync): Snapshot {
       const sources = known.get(String(account)) ?? new Set()
       known.set(String(account), sources.add(String(source)))
     }
+    const pairings = db.prepare('SELECT * FROM pairing').all()
     return {
       accounts,
       names: new Map([...accounts.values()].map((account) => [fold(account.name), account])),
@@ -179,6 +189,9 @@ export function readSnapshot(db: DatabaseSync): Snapshot {
         ),
       ),
       known,
+      pairings: new Map(
+        pairings.map(({ player, opened, until }) => [String(player), { opened: Number(opened), until: Number(until) }]),
+      ),
     }
   } finally {
     db.exec('ROLLBACK')

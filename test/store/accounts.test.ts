@@ -316,6 +316,84 @@ describe('several processes', () => {
   })
 })
 
+describe('pairing', () => {
+  const minute = 60_000
+
+  it('is open for a while, for one player and for one who asks', () => {
+    const { accounts, clock } = createHouse()
+    const until = clock.now + 2 * minute
+    expect(accounts.pairing('bath')).toBeUndefined()
+    expect(accounts.takePairing('bath')).toBe(false)
+    accounts.openPairing('bath', until)
+    expect(accounts.pairing('bath')).toBe(until)
+    expect(accounts.pairing('den')).toBeUndefined()
+    expect(accounts.takePairing('den')).toBe(false)
+    expect(accounts.takePairing('__proto__')).toBe(false)
+    expect(accounts.takePairing('bath')).toBe(true)
+    expect(accounts.takePairing('bath')).toBe(false)
+    expect(accounts.pairing('bath')).toBeUndefined()
+  })
+
+  it('ends by itself, at the time that was said', () => {
+    const { accounts, clock } = createHouse()
+    accounts.openPairing('bath', clock.now + minute)
+    clock.now += minute - 1
+    expect(accounts.pairing('bath')).toBeDefined()
+    clock.now += 1
+    expect(accounts.pairing('bath')).toBeUndefined()
+    expect(accounts.takePairing('bath')).toBe(false)
+  })
+
+  it('a clock that is set back opens nothing', () => {
+    const { accounts, clock } = createHouse()
+    accounts.openPairing('bath', clock.now + minute)
+    clock.now -= 86_400_000
+    expect(accounts.pairing('bath')).toBeUndefined()
+    expect(accounts.takePairing('bath')).toBe(false)
+  })
+
+  it('can be ended before, and opened anew', () => {
+    const { accounts, clock } = createHouse()
+    expect(accounts.closePairing('bath')).toBe(false)
+    accounts.openPairing('bath', clock.now + minute)
+    accounts.openPairing('den', clock.now + minute)
+    expect(accounts.closePairing('bath')).toBe(true)
+    expect(accounts.takePairing('bath')).toBe(false)
+    expect(accounts.pairing('den')).toBeDefined()
+    accounts.openPairing('bath', clock.now + minute)
+    accounts.openPairing('bath', clock.now + 3 * minute)
+    expect(accounts.pairing('bath')).toBe(clock.now + 3 * minute)
+  })
+
+  it.each([0, -1, 10 * minute + 1, Number.POSITIVE_INFINITY, Number.NaN])('%d ms are refused', async (length) => {
+    const { accounts, clock } = createHouse()
+    expect(await codeOf(() => accounts.openPairing('bath', clock.now + length))).toBe('bad-arguments')
+    expect(accounts.pairing('bath')).toBeUndefined()
+  })
+
+  it('what another process opened is seen at once, without a poll', () => {
+    const dir = createDir()
+    const [gateway, shell] = [open(dir), open(dir)]
+    shell.openPairing('bath', Date.now() + minute)
+    expect(gateway.pairing('bath')).toBeDefined()
+    expect(shell.takePairing('bath')).toBe(true)
+    expect(gateway.takePairing('bath')).toBe(false)
+  })
+
+  it('of two processes that ask at the same time one is told yes, each time', async () => {
+    const dir = createDir()
+    const accounts = open(dir, { busyMs: 5000 })
+    const both = await Promise.all([start(dir, 'pair'), start(dir, 'pair')])
+    const said = both.map(({ child }) => once(child.stdout, 'data'))
+    for (let i = 0; i < 50; i++) accounts.openPairing(`p${i}`, Date.now() + minute)
+    accounts.openPairing('go', Date.now() + minute)
+    const [one, two] = (await Promise.all(said)).map(
+      ([text]) => JSON.parse(String(text).split('\n')[0] ?? '') as boolean[],
+    )
+    for (let i = 0; i < 50; i++) expect([one?.[i], two?.[i]].filter(Boolean)).toHaveLength(1)
+  })
+})
+
 describe('P4 · killed right after the answer', () => {
   it('an account that was made is there', async () => {
     const dir = createDir()

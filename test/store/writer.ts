@@ -18,6 +18,13 @@ switch (what) {
   case 'storm':
     for (let i = 0; i < 100; i++) accounts.create({ name: `${id}${i}`, roles: ['member'], password: 'x' })
     break
+  case 'pair': {
+    process.stdout.write('ready\n')
+    while (accounts.pairing('go') === undefined);
+    const taken = Array.from({ length: 50 }, (_, i) => accounts.takePairing(`p${i}`))
+    process.stdout.write(`${JSON.stringify(taken)}\n`)
+    break
+  }
   case 'race': {
     const outcomes = []
     for (let i = 0; i < 50; i++) {
