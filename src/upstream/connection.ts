@@ -1,9 +1,10 @@
 import { Fault } from '../call/fault.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
 import { encode } from '../protocol/mpd/decode.ts'
+import { pictures } from '../protocol/mpd/reply.ts'
 import type { Errands } from './errand.ts'
 import type { Client, Job } from './job.ts'
-import { gone, type Line } from './line.ts'
+import { type Frame, gone, type Line, plain } from './line.ts'
 import { createPin, type Pin } from './pin.ts'
 import type { MpdConnection, MpdPerson, Settings } from './player.ts'
 import type { Pool } from './pool.ts'
@@ -103,7 +104,7 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
       afterRestoring?.()
     }
     try {
-      const job = jobOf('', undefined, { isRead: true, costly: false, ms: limits.answerMs, from: pinned() })
+      const job = jobOf('', plain, { isRead: true, costly: false, ms: limits.answerMs, from: pinned() })
       let isOver = false
       const over = () => {
         isOver = true
@@ -118,7 +119,7 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
 
   function jobOf(
     text: string,
-    items: number | undefined,
+    frame: Frame,
     {
       isRead,
       costly,
@@ -130,12 +131,12 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
     const isSeated = from !== pool
     const channels = isSeated ? channelsText() : ''
     const until = now() + ms
-    return { person, text, items, costly, isRead, until, ms, tuning, channels, from, isSeated, settle }
+    return { person, text, frame, costly, isRead, until, ms, tuning, channels, from, isSeated, settle }
   }
 
   /** @throws Fault */
   function begin(permits: readonly Permit[], framing: Framing, client: Client): Journey {
-    let [isRead, costly, isStateful, subscribes] = [true, false, false, 0]
+    let [isRead, costly, isStateful, subscribes, pieces] = [true, false, false, 0, 0]
     for (const { call } of permits) {
       const { state, bounds, name } = call.operation
       if (state === 'idle') throw new Fault('internal', 'an idle is not sent')
@@ -143,6 +144,7 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
       if (state === 'setting' || state === 'channel') isStateful = true
       if (bounds.costly) costly = true
       if (name === 'subscribe') subscribes++
+      if (pictures.has(name)) pieces++
     }
     const text = write(permits, framing)
     if (isStateful) {
@@ -153,9 +155,9 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
     }
     const from = subscribes > 0 || channels.size > 0 || pin ? pinned() : pool
     const ms = costly || permits.length > 1 ? limits.costlyMs : limits.answerMs
-    const items = framing === 'ok-list' ? permits.length : undefined
+    const frame = { pieces, ...(framing === 'ok-list' && { items: permits.length }) }
     const settle = isStateful ? settling(permits) : undefined
-    const job = jobOf(text, items, { isRead, costly, ms, from }, settle)
+    const job = jobOf(text, frame, { isRead, costly, ms, from }, settle)
     return isRead && from === pool && house.isWatched() ? shares.ask(job, client) : errands.start(job, client)
   }
 

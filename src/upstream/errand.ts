@@ -1,7 +1,7 @@
 import { Fault } from '../call/fault.ts'
 import type { Client, Job } from './job.ts'
 import { createLane, type Lane, type LaneEntry, type LaneLimits } from './lane.ts'
-import { type Asker, gone, type Line } from './line.ts'
+import { type Asker, gone, type Line, plain } from './line.ts'
 import type { Taker } from './pool.ts'
 import type { TakeSeat } from './seat.ts'
 import { retuning, type Tuning } from './tuning.ts'
@@ -105,7 +105,7 @@ export class Errand implements LaneEntry, Taker, Asker {
       fail: (fault) => this.#untuned(fault),
     }
     // One list: what is set is set at once, or this line is not used.
-    line.ask(text === '' ? '' : `command_list_begin\n${text}command_list_end\n`, ready, undefined, true)
+    line.ask(text === '' ? '' : `command_list_begin\n${text}command_list_end\n`, ready, plain, true)
   }
 
   /** Nothing of the client's was sent yet, so even a change may take another line. */
@@ -117,11 +117,11 @@ export class Errand implements LaneEntry, Taker, Asker {
   }
 
   #speak(line: Line, fenced: boolean) {
-    const { text, items } = this.#job
+    const { text, frame } = this.#job
     this.#step = 'asking'
     if (text === '') return this.done(Number.POSITIVE_INFINITY)
     this.#client?.sent?.()
-    line.ask(text, this, items, fenced)
+    line.ask(text, this, frame, fenced)
   }
 
   out(bytes: Uint8Array): void | Promise<void> {

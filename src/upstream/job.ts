@@ -1,4 +1,4 @@
-import type { Asker, Line } from './line.ts'
+import type { Asker, Frame, Line } from './line.ts'
 import type { MpdPerson } from './player.ts'
 import type { Source } from './pool.ts'
 import type { Tuning } from './tuning.ts'
@@ -8,8 +8,7 @@ export interface Job {
   readonly person: MpdPerson
   /** What is sent; empty to have the line made ready and no more. */
   readonly text: string
-  /** The number of commands of an ok list; undefined for anything else. */
-  readonly items: number | undefined
+  readonly frame: Frame
   readonly costly: boolean
   /** Changes nothing, so it may be asked again. */
   readonly isRead: boolean

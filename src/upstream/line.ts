@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { Fault } from '../call/fault.ts'
-import { createReply, type Reply } from '../protocol/mpd/reply.ts'
+import { createReply, type Reply, type ReplyLimits } from '../protocol/mpd/reply.ts'
 import { type Tuning, untuned } from './tuning.ts'
 
 export const gone = () => new Fault('player-unreachable', 'the connection to the player broke', { retryAfter: 1 })
@@ -56,14 +56,19 @@ export interface Asker {
   fail(fault: Fault): void
 }
 
+/** What the answer to one command or list may be. */
+export type Frame = Omit<ReplyLimits, 'bytes'> & { readonly pieces: number }
+
+export const plain: Frame = { pieces: 0 }
+
 /** A greeted connection that asks one thing at a time. What is said unasked, or is no legal answer, ends it. */
 export interface Line {
   /**
-   * @param items the number of commands of an ok list; left out for anything else
+   * @param frame what the answer may be; one without binary pieces when left out
    * @param fenced first makes sure that nothing of an earlier answer is still to come: a line that is not in step ends,
    * and nothing was heard
    */
-  ask(text: string, asker: Asker, items?: number, fenced?: boolean): void
+  ask(text: string, asker: Asker, frame?: Frame, fenced?: boolean): void
   write(text: string): void
   readonly alive: boolean
   /** Whether it was ever asked anything. */
@@ -163,11 +168,11 @@ export function createLine(socket: Socket, bytes: number): Line {
   socket.resume()
 
   return {
-    ask(text, asker, items, fenced = false) {
+    ask(text, asker, frame = plain, fenced = false) {
       if (!alive) return asker.fail(gone())
       if (asked) throw new Fault('internal', 'one question at a time')
       heard = false
-      reply = createReply(items === undefined ? { bytes } : { bytes, items })
+      reply = createReply({ bytes, ...frame })
       asked = asker
       fence = fenced && used ? createFence() : undefined
       isCheck = fenced && text === ''

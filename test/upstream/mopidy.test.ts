@@ -175,7 +175,7 @@ test('one person’s searches do not stop another’s pause', async () => {
 })
 
 test('waiting has a bound, and beyond it the answer says when to come back', async () => {
-  const lane = { running: 1, costly: 1, waiting: 2, waitingEach: 2, costlyEach: 2 }
+  const lane = { running: 1, runningEach: 1, costly: 1, waiting: 2, waitingEach: 2, costlyEach: 2 }
   const { fake, player } = await setUp({ lane })
   await player.send(state)
   fake.onQuestion = unanswered

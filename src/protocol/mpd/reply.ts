@@ -8,7 +8,12 @@ export interface ReplyLimits {
   readonly bytes: number
   /** The number of commands of an ok list, each of which answers `list_OK`; left out for anything else. */
   readonly items?: number
+  /** Binary pieces at most; any number when left out. */
+  readonly pieces?: number
 }
+
+/** Commands that answer a binary piece. In any other answer what looks like one is text of media, or a lie. */
+export const pictures: ReadonlySet<string> = new Set(['albumart', 'readpicture'])
 
 /** One answer of the player, framed and checked: a single command's or a list's. */
 export interface Reply {
@@ -30,7 +35,7 @@ const blank = 0x20
 const utf8 = new TextDecoder()
 const encoder = new TextEncoder()
 
-export function createReply({ bytes: most, items }: ReplyLimits): Reply {
+export function createReply({ bytes: most, items, pieces = Number.POSITIVE_INFINITY }: ReplyLimits): Reply {
   /** The beginning of a line whose end has not come. */
   let begun: ByteBuffer | undefined
   /** A binary piece with its heading and its last LF, and how much of it has come. */
@@ -38,6 +43,7 @@ export function createReply({ bytes: most, items }: ReplyLimits): Reply {
   let filled = 0
   let total = 0
   let oks = 0
+  let announced = 0
   let done = false
 
   /** The line from `at` to its LF at `end`: undefined as it stands, else what goes on in its place. */
@@ -53,6 +59,13 @@ export function createReply({ bytes: most, items }: ReplyLimits): Reply {
     }
     done = true
     return encoder.encode(`${legalAck(utf8.decode(bytes.subarray(at, end)))}\n`)
+  }
+
+  /** The size of the piece that the line announces, where it may. @throws Fault */
+  function announce(bytes: Uint8Array, at: number, end: number): number | undefined {
+    const size = pieceAfter(bytes, at, end)
+    if (size !== undefined && ++announced > pieces) throw illegal('a binary piece where none belongs')
+    return size
   }
 
   /** Keeps the beginning of a line, or of a piece of that size behind its heading. */
@@ -87,7 +100,7 @@ export function createReply({ bytes: most, items }: ReplyLimits): Reply {
     if (end === chunk.length) return end
     const whole = line.peek(line.length).slice()
     line.clear()
-    const size = pieceAfter(whole, 0, whole.length - 1)
+    const size = announce(whole, 0, whole.length - 1)
     if (size === undefined) out.push(judge(whole, 0, whole.length - 1) ?? whole)
     else keep(whole, whole.length, size)
     return end + 1
@@ -104,7 +117,7 @@ export function createReply({ bytes: most, items }: ReplyLimits): Reply {
     while (at < chunk.length && !done) {
       const end = endOfLine(chunk, at)
       if (end - at > longestLine) throw tooLong()
-      const size = end < chunk.length ? pieceAfter(chunk, at, end) : undefined
+      const size = end < chunk.length ? announce(chunk, at, end) : undefined
       const last = end + (size === undefined ? 0 : size + 1)
       if (last >= chunk.length) {
         flush()

@@ -106,6 +106,13 @@ describe('M8 · binary pieces', () => {
     expect(fails([sent])).toBe('player-unreachable')
   })
 
+  test('a piece that nobody asked for is a fault, as a client would read it as text', () => {
+    const title = bytes('file: a\nTitle: x\nbinary: 3\nOK\n\nOK\n')
+    expect(() => createReply({ bytes: 1e6, pieces: 0 }).push(title)).toThrow('a binary piece where none belongs')
+    const two = bytes('size: 2\nbinary: 1\nx\nbinary: 3\nOK\n\nOK\n')
+    expect(() => createReply({ bytes: 1e6, pieces: 1 }).push(two)).toThrow('a binary piece where none belongs')
+  })
+
   test('a size that is too large swallows no end: nothing of the piece goes out', () => {
     expect(answer(['size: 3\nbinary: 300\nabc\nOK\n'])).toEqual({ text: 'size: 3\n', done: false })
   })
