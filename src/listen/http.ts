@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import rateLimit from '@fastify/rate-limit'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { addressOf, sourceOf } from '../call/address.ts'
-import type { Principal, User } from '../call/call.ts'
+import type { User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Identity, Sessions } from '../identity/identity.ts'
@@ -14,12 +14,13 @@ import { rpcError } from '../protocol/jsonrpc/error.ts'
 import { messageLimits, parseMessage } from '../protocol/jsonrpc/message.ts'
 import { authRoutes } from './auth.ts'
 import { createTally } from './bucket.ts'
-import { credentialOf, isAmbient } from './credential.ts'
-import { checkOrigin, type Hosts } from './hosts.ts'
+import type { Hosts } from './hosts.ts'
 import { pageRoutes } from './page.ts'
 import { HttpFault, headersOf, problem, rawProblem, statusOf } from './problem.ts'
 import type { Answer } from './rpc.ts'
+import { currently, signIn as signInOf } from './signin.ts'
 import { statusRoutes } from './status.ts'
+import { createUnread, type Unread } from './unread.ts'
 
 const defaults = {
   /** Of one peer. */
@@ -71,6 +72,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** A JSON-RPC route: bodies arrive as bytes and errors leave as JSON-RPC. */
     rpc?: true
+    /** Its own hooks judge the path, as it is written, and the media type; bodies arrive as bytes. */
+    raw?: true
   }
 }
 
@@ -113,7 +116,7 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
-    request.routeOptions.config.rpc ? body : parseMessage(body),
+    request.routeOptions.config.rpc || request.routeOptions.config.raw ? body : parseMessage(body),
   )
   app.decorateRequest('user', undefined)
   await app.register(rateLimit, {
@@ -141,25 +144,27 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
     deps.hosts.check(request.raw)
     // The router decodes and normalises; a path is ours only as it is written.
     const path = (request.raw.url ?? '').split('?', 1)[0] ?? ''
-    if (request.is404 || path !== request.routeOptions.url) {
+    if (request.is404 || (path !== request.routeOptions.url && !request.routeOptions.config.raw)) {
       await limitUnknown.call(app, request, reply)
       throw noRoute(reply, paths.get(path))
     }
   })
-  app.addHook('preParsing', async ({ raw }) => checkMediaType(raw))
+  app.addHook('preParsing', async ({ raw, routeOptions }) => {
+    if (!routeOptions.config.raw) checkMediaType(raw)
+  })
   app.setNotFoundHandler((_request, reply) => {
     throw noRoute(reply, undefined)
   })
   app.setErrorHandler(async (error, request, reply) => answerFault(deps, toFault(error), request, reply))
 
   const signIn = async (request: FastifyRequest) => {
-    request.user = await identify(deps, request)
+    request.user = await signInOf(deps, request)
   }
   const strict = { max: limits.signIns.count, timeWindow: limits.signIns.ms }
   statusRoutes(app, deps)
   pageRoutes(app)
   authRoutes(app, deps, { signIn, strict })
-  const unread = createTally()
+  const unread = createUnread()
   for (const [name, { answer }] of deps.players) {
     if (!answer) continue
     const prefixes = name === deps.defaultPlayer ? ['', `/players/${name}`] : [`/players/${name}`]
@@ -168,9 +173,6 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
   return app
 }
 
-/** Characters of answers on their way to one account; one answer goes whatever its length. */
-const mostUnread = 8 * 1024 * 1024
-
 function rpcRoute(
   app: App,
   deps: HttpDeps,
@@ -178,39 +180,17 @@ function rpcRoute(
   parts: {
     readonly answer: Answer
     readonly signIn: (request: FastifyRequest) => Promise<void>
-    readonly unread: ReturnType<typeof createTally>
+    readonly unread: Unread
   },
 ): void {
   const { answer, signIn, unread } = parts
   app.post(url, { config: { rpc: true }, preParsing: signIn }, async (request, reply) => {
-    const by = (): Principal =>
-      (request.user && deps.identity.renew(request.user)) ?? { kind: 'anonymous', from: addressOf(request.socket) }
     const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
-    const text = await answer(body, { id: request.id, door: 'http', by })
+    const text = await answer(body, { id: request.id, door: 'http', by: () => currently(deps, request) })
     if (text === undefined) return reply.code(204).send()
-    const account = request.user?.id ?? ''
-    // Whoever asks for long answers and reads none of them must not fill the memory of the house.
-    if (unread.of(account) > 0 && unread.of(account) + text.length > mostUnread) {
-      throw new Fault('limited', 'too many answers wait to be read', { retryAfter: 1 })
-    }
-    if (!reply.raw.closed) {
-      unread.add(account, text.length)
-      reply.raw.once('close', () => unread.remove(account, text.length))
-    }
+    unread(request.user?.id ?? '', text.length, reply.raw)
     return reply.type('application/json').send(text)
   })
-}
-
-/**
- * @throws Fault `unauthenticated`, `bad-credentials`, `limited`, or `forbidden` when a page that is not ours makes a
- * browser show what it keeps
- */
-async function identify({ hosts, identity }: HttpDeps, request: FastifyRequest): Promise<User> {
-  const credential = credentialOf(request.headers)
-  if (isAmbient(credential)) checkOrigin(hosts, request.raw, credential.kind === 'cookie')
-  const principal = await identity.identify(credential, addressOf(request.socket))
-  if (principal.kind === 'anonymous') throw new Fault('unauthenticated', 'sign in first')
-  return principal
 }
 
 /** @throws Error when a limit is none: @fastify/rate-limit would quietly take its own default instead */
@@ -263,7 +243,8 @@ function checkMediaType({ method, headers }: IncomingMessage): void {
   }
 }
 
-function noRoute(reply: FastifyReply, methods: readonly string[] | undefined): Fault {
+/** What to say of a path without the method asked for: 405 when it has others, 404 when there is no such path. */
+export function noRoute(reply: FastifyReply, methods: readonly string[] | undefined): Fault {
   if (methods === undefined) return new Fault('unknown-operation', 'nothing here')
   reply.header('allow', methods.join(', '))
   return new HttpFault(405, 'unknown-operation', `only ${methods.join(', ')}`)

@@ -46,15 +46,17 @@ export function problem(fault: Fault, requestId: string): Readonly<Record<string
   }
 }
 
-/** What a status demands to be said in the header (RFC 9110 §11.6.1, §10.2.3). */
+/** What a status demands to be said in the header (RFC 9110 §11.6.1, §10.2.3, §15.5.22). */
 export function headersOf(fault: Fault): Readonly<Record<string, string>> {
   const status = statusOf(fault)
   if (status === 401) {
     const reason = fault.code === 'bad-credentials' ? ', error="invalid_token"' : '' // RFC 6750 §3.1
     return { 'www-authenticate': `Bearer realm="stagedoor"${reason}` }
   }
-  if (status !== 429) return {}
-  const wait = String(fault.details.retryAfter ?? 1)
+  if (status === 426) return { upgrade: 'websocket' }
+  const { retryAfter } = fault.details
+  if (status !== 429) return retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }
+  const wait = String(retryAfter ?? 1)
   return { 'retry-after': wait, 'ratelimit-remaining': '0', 'ratelimit-reset': wait }
 }
 
