@@ -5,6 +5,8 @@ import { HttpFault, rawProblem, statusOf } from './problem.ts'
 export interface UpgradeTarget {
   /** The player's name; undefined at the root, where the default player is. */
   readonly player: string | undefined
+  /** Below the player's prefix, such as `mopidy/ws`, as it was written. */
+  readonly path: string
   /** Undefined without a query; empty, which is nobody's, for any query that is no ticket. */
   readonly ticket: string | undefined
 }
@@ -31,11 +33,11 @@ export function checkUpgrade({ method, httpVersion, headers }: IncomingMessage):
 
 /** Where the request wants to go, from the path as it came; undefined when nothing is there. */
 export function targetOf(url: string | undefined): UpgradeTarget | undefined {
-  const found = /^(?:\/players\/([^/?#]+))?\/mopidy\/ws\/?(?:\?(.*))?$/.exec(url ?? '')
+  const found = /^(?:\/players\/([^/?#]+)(?=\/))?\/([^?#]*)(?:\?(.*))?$/.exec(url ?? '')
   if (!found) return undefined
-  const [, player, query] = found
+  const [, player, path = '', query] = found
   // A token in a URL ends up in logs and histories, so only what is good once and briefly may stand there.
-  return { player, ticket: query === undefined ? undefined : (/^ticket=([\w-]+)$/.exec(query)?.[1] ?? '') }
+  return { player, path, ticket: query === undefined ? undefined : (/^ticket=([\w-]+)$/.exec(query)?.[1] ?? '') }
 }
 
 /** Answers instead of upgrading, and closes whatever the peer does. */
@@ -43,7 +45,7 @@ export function refuseUpgrade({ socket }: IncomingMessage, fault: Fault, request
   const status = statusOf(fault)
   const head = {
     ...(status === 405 && { allow: 'GET' }),
-    ...(status === 426 && { upgrade: 'websocket', 'sec-websocket-version': '13' }),
+    ...(status === 426 && { 'sec-websocket-version': '13' }),
   }
   socket.setTimeout(2_000, () => socket.destroy())
   socket.end(rawProblem(fault, requestId, head), () => socket.destroy())

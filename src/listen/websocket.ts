@@ -3,17 +3,17 @@ import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { addressOf, sourceOf } from '../call/address.ts'
 import type { User } from '../call/call.ts'
+import type { Capability, Standing } from '../call/capability.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Identity } from '../identity/identity.ts'
 import { messageLimits } from '../protocol/jsonrpc/message.ts'
-import { eventCapability } from '../protocol/mopidy/events.ts'
-import type { PlayerEvent } from '../protocol/mopidy/reply.ts'
 import type { RpcPlayer } from '../upstream/player.ts'
 import { createBuckets, createTally } from './bucket.ts'
 import { credentialOf } from './credential.ts'
 import type { Hosts } from './hosts.ts'
 import { HttpFault } from './problem.ts'
+import { type Room, rpcRoom } from './room.ts'
 import type { Answer } from './rpc.ts'
 import { checkUpgrade, refuseUpgrade, targetOf } from './upgrade.ts'
 import { type Client, clientDefaults, createClient } from './wsclient.ts'
@@ -47,7 +47,9 @@ export interface WebsocketDeps {
   readonly identity: Pick<Identity, 'identify' | 'renew' | 'onChange'>
   /** The players that speak JSON-RPC, by name. */
   readonly players: ReadonlyMap<string, ServedPlayer>
-  /** The player at the root, when it speaks JSON-RPC. */
+  /** What else is served, such as the events of the librespot family. */
+  readonly rooms?: readonly Room[]
+  /** The player at the root. */
   readonly defaultPlayer: string
   readonly limits?: Partial<WebsocketLimits>
   readonly hosts: Hosts
@@ -63,16 +65,17 @@ export interface WebsocketDoor {
 }
 
 /**
- * Serves `/mopidy/ws` on an HTTPS server.
+ * Serves `/mopidy/ws` and other rooms on an HTTPS server.
  *
  * Everything about the handshake is judged before ws sees it, and before anything of the player is touched. While a
  * player is down its clients stay connected and their questions get faults: who reconnects finds the same player down,
  * and a house full of clients that all come back at once helps nobody.
  */
 export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketDoor {
-  const { gate, identity, players, now } = deps
+  const { gate, identity, now } = deps
   const limits = { ...defaults, ...deps.limits }
-  const clients = new Set<Client>()
+  const rooms = [...[...deps.players].map(([name, player]) => rpcRoom(name, player)), ...(deps.rooms ?? [])]
+  const clients = new Map<Client, Room>()
   const accounts = createTally()
   const addresses = createTally()
   const takeUpgrade = createBuckets(limits.upgrades)
@@ -110,8 +113,8 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     checkUpgrade(request)
     const target = targetOf(request.url)
     const player = target?.player ?? deps.defaultPlayer
-    const served = players.get(player)
-    if (!target || !served) throw new HttpFault(404, 'unknown-operation', 'nothing is here')
+    const room = rooms.find((each) => each.player === player && each.paths.includes(target?.path ?? ''))
+    if (!target || !room) throw new HttpFault(404, 'unknown-operation', 'nothing is here')
     const isOwn = deps.hosts.isOwnOrigin(request)
     if (isOwn === false) throw new Fault('forbidden', 'a page of another origin may not connect')
     if (addresses.of(peer) >= limits.perAddress) throw tooMany('too many connections from this address')
@@ -131,15 +134,17 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     if (by.kind === 'anonymous') throw new Fault('unauthenticated', 'sign in first')
     if (gate.capabilitiesOf(by, player).length === 0) throw new Fault('forbidden', 'nothing there is for you')
     if (accounts.of(by.id) >= limits.perAccount) throw tooMany('too many connections of this account')
-    sockets.handleUpgrade(request, stream, head, (ws) => open(ws, by, player, served.answer))
+    room.admit?.(by, deps.newId())
+    sockets.handleUpgrade(request, stream, head, (ws) => open(ws, by, room))
   }
 
-  function open(ws: WebSocket, by: User, player: string, answer: Answer): void {
+  function open(ws: WebSocket, by: User, room: Room): void {
     const { newId } = deps
+    const { answer } = room
     const renew = (user: User) => identity.renew(user)
     const takeFrame = () => takeFrameOf(by.id, now())
-    const client = createClient({ ws, by, player, answer, limits, newId, renew, takeFrame, overflowing })
-    clients.add(client)
+    const client = createClient({ ws, by, answer, limits, newId, renew, takeFrame, overflowing })
+    clients.set(client, room)
     accounts.add(by.id)
     ws.on('close', () => {
       clients.delete(client)
@@ -149,40 +154,38 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
 
   function overflowing(): number {
     let sum = 0
-    for (const client of clients) sum += Math.max(0, client.held() - limits.held)
+    for (const client of clients.keys()) sum += Math.max(0, client.held() - limits.held)
     return sum
   }
 
   /** One event, written once, to those who may see it. */
-  function fanOut(player: string, event: PlayerEvent): void {
-    const capability = eventCapability.get(event.event)
-    if (capability === undefined) return
+  function fanOut(room: Room, capability: Capability | Standing, write: () => string): void {
     let text: string | undefined
-    for (const client of clients) {
-      if (client.player !== player || client.by.until <= now() || !gate.may(client.by, player, capability)) continue
-      text ??= JSON.stringify(event)
+    for (const [client, theirs] of clients) {
+      if (theirs !== room || client.by.until <= now() || !gate.may(client.by, room.player, capability)) continue
+      text ??= write()
       client.deliver(text)
     }
   }
 
   function sweep(): void {
     const at = now()
-    for (const client of clients) {
+    for (const client of clients.keys()) {
       if (client.by.until <= at) client.renew()
       client.checkIncomplete(at)
     }
   }
 
-  const stops = [...players].map(([name, { rpc }]) => rpc.onEvent((event) => fanOut(name, event)))
+  const stops = rooms.map((room) => room.listen((capability, write) => fanOut(room, capability, write)))
   stops.push(
     identity.onChange(() => {
-      for (const client of clients) client.renew()
+      for (const client of clients.keys()) client.renew()
     }),
   )
   const timers = [
     setInterval(sweep, limits.sweepMs),
     setInterval(() => {
-      for (const client of clients) client.beat()
+      for (const client of clients.keys()) client.beat()
     }, limits.heartbeatMs),
   ]
   server.on('upgrade', onUpgrade)
@@ -195,8 +198,8 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
       closing = true
       for (const stop of stops) stop()
       for (const timer of timers) clearInterval(timer)
-      const gone = [...clients].map(({ ws }) => new Promise((resolve) => ws.once('close', resolve)))
-      for (const client of clients) client.end('closing')
+      const gone = [...clients.keys()].map(({ ws }) => new Promise((resolve) => ws.once('close', resolve)))
+      for (const client of clients.keys()) client.end('closing')
       await Promise.all(gone)
     },
   }

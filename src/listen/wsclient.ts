@@ -21,6 +21,7 @@ const goodbyes = {
   closing: [1001, 'the gateway is shutting down'],
   binary: [1003, 'text only'],
   unfinished: [1008, 'a message was left unfinished'],
+  unasked: [1008, 'nothing is taken here'],
   slow: [1013, 'reading too slowly'],
   flood: [1013, 'too many messages'],
   over: [4401, 'the sign-in has ended'],
@@ -30,7 +31,6 @@ type Goodbye = keyof typeof goodbyes
 /** One open WebSocket: questions in, answers out in the order of the questions, events in between. */
 export interface Client {
   readonly ws: WebSocket
-  readonly player: string
   /** The account, as it was when last looked at. */
   by: User
   /** Bytes that wait for the client to take them. */
@@ -49,8 +49,8 @@ export interface Client {
 export interface ClientDeps {
   readonly ws: WebSocket
   readonly by: User
-  readonly player: string
-  readonly answer: Answer
+  /** Undefined where nothing is taken. */
+  readonly answer: Answer | undefined
   readonly limits: ClientLimits
   newId(): string
   renew(user: User): User | undefined
@@ -65,16 +65,7 @@ interface Slot {
   text?: string
 }
 
-export function createClient({
-  ws,
-  player,
-  answer,
-  limits,
-  newId,
-  takeFrame,
-  overflowing,
-  ...deps
-}: ClientDeps): Client {
+export function createClient({ ws, answer, limits, newId, takeFrame, overflowing, ...deps }: ClientDeps): Client {
   const inbox: Buffer[] = []
   const slots: Slot[] = []
   let busy = 0
@@ -120,12 +111,12 @@ export function createClient({
     if (ended) return
     // A batch is worked on item by item, and what comes after it must not overtake an item.
     const mayStart = () => busy < limits.inProgress && batches === 0 && held() <= limits.lowMark
-    while (inbox.length > 0 && mayStart()) start(inbox.shift() as Buffer)
+    while (answer && inbox.length > 0 && mayStart()) start(inbox.shift() as Buffer, answer)
     if (inbox.length > 0 || !mayStart()) ws.pause()
     else if (ws.isPaused) ws.resume()
   }
 
-  function start(message: Buffer): void {
+  function start(message: Buffer, answer: Answer): void {
     const slot: Slot = {}
     const batch = isBatch(message)
     slots.push(slot)
@@ -176,7 +167,6 @@ export function createClient({
 
   const client: Client = {
     ws,
-    player,
     by: deps.by,
     held,
     deliver(text) {
@@ -200,6 +190,7 @@ export function createClient({
   ws.on('message', (data: Buffer, isBinary) => {
     messages++
     if (isFlood()) return
+    if (!answer) return end('unasked')
     if (isBinary) return end('binary')
     inbox.push(data)
     pump()

@@ -1,0 +1,72 @@
+import { createCall, type User } from '../call/call.ts'
+import type { Capability, Standing } from '../call/capability.ts'
+import type { Operation } from '../call/catalog.ts'
+import type { Gate } from '../gate/gate.ts'
+import { house } from '../protocol/house/catalog.ts'
+import { eventCapability as librespotCapability, writeEvent } from '../protocol/librespot/events.ts'
+import { goLibrespot } from '../protocol/librespot/go.ts'
+import { librespotJava } from '../protocol/librespot/java.ts'
+import { eventCapability } from '../protocol/mopidy/events.ts'
+import type { RestEvent, RpcPlayer } from '../upstream/player.ts'
+import type { Answer } from './rpc.ts'
+
+/** What one player offers over WebSockets at one place. */
+export interface Room {
+  readonly player: string
+  /** Below the player's prefix, without the slash in front, such as `mopidy/ws`. */
+  readonly paths: readonly string[]
+  /** Answers what clients send; without it they may send nothing. */
+  readonly answer?: Answer
+  /** Whether somebody may come in, beyond having anything to do with the player. @throws Fault */
+  admit?(by: User, requestId: string): void
+  /** Hears what clients are to be told, and what it takes to be told; returns the way to stop hearing. */
+  listen(hear: (capability: Capability | Standing, write: () => string) => void): () => void
+}
+
+/** Mopidy's own WebSocket: JSON-RPC both ways, and events. */
+export function rpcRoom(player: string, { rpc, answer }: { readonly rpc: RpcPlayer; readonly answer: Answer }): Room {
+  return {
+    player,
+    paths: ['mopidy/ws', 'mopidy/ws/'],
+    answer,
+    listen: (hear) =>
+      rpc.onEvent((event) => {
+        const capability = eventCapability.get(event.event)
+        if (capability !== undefined) hear(capability, () => JSON.stringify(event))
+      }),
+  }
+}
+
+/** A player that tells what it does, by its kind; `librespot` tells by `--onevent`. */
+export interface EventSource {
+  readonly kind: 'go-librespot' | 'librespot-java' | 'librespot'
+  readonly player: { onEvent(listener: (event: RestEvent) => void): () => void }
+}
+
+/** The events of one player of the librespot family. The player discards whatever is sent there, so we take nothing. */
+export function eventsRoom(
+  name: string,
+  { kind, player }: EventSource,
+  { gate, now }: { readonly gate: Pick<Gate, 'admit'>; now(): number },
+): Room {
+  const operation = rows[kind]
+  return {
+    player: name,
+    paths: ['events'],
+    admit(by, id) {
+      gate.admit(createCall({ id, by, door: 'websocket', player: name, at: now() }, { operation, args: {} }))
+    },
+    listen: (hear) =>
+      player.onEvent((event) => {
+        if (kind === 'librespot') return hear(operation.capability, () => JSON.stringify(event))
+        const capability = librespotCapability(kind, event.type)
+        if (capability !== undefined) hear(capability, () => writeEvent(kind, event))
+      }),
+  }
+}
+
+const rows = {
+  'go-librespot': goLibrespot['GET /events'],
+  'librespot-java': librespotJava['GET /events'],
+  librespot: house['GET /players/{name}/events'],
+} as const satisfies Record<EventSource['kind'], Operation>
