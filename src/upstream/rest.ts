@@ -227,7 +227,12 @@ function parameterIn(params: object, text: string): string | undefined {
     return undefined
   }
   if (!isObject(said) || typeof said.name !== 'string' || !Object.hasOwn(params, said.name)) return undefined
-  const why = typeof said.reason === 'string' ? `: ${clean(said.reason, 80).replace(/[^\w .,<>=&+-]/g, '')}` : ''
+  const why =
+    typeof said.reason === 'string'
+      ? `: ${clean(said.reason, 80)
+          .replace(/[^\w .,<>=&+-]/g, '')
+          .trim()}`
+      : ''
   return `the player does not take this ${said.name}${why}`
 }
 

@@ -139,13 +139,14 @@ export async function startFakeLibrespot(kind: Kind): Promise<FakeLibrespot> {
       sockets.delete(socket)
       notify()
     })
+    // Before the listener: with it, the parser takes no shortcut past it.
+    http.emit('connection', socket)
     let isEvents = false
     socket.on('data', (chunk) => {
       if (!isEvents) bytes += chunk.toString('latin1')
       if (/^GET \/events\b/.test(chunk.toString('latin1'))) isEvents = true
       notify()
     })
-    http.emit('connection', socket)
   })
 
   http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
