@@ -28,6 +28,9 @@ export interface House {
 
 type Framing = Parameters<MpdConnection['send']>[1]
 
+/** Reads whose answers hold nothing that media, files or people brought: numbers, and words of the player's own. */
+const terse: ReadonlySet<string> = new Set(['status', 'getvol', 'replay_gain_status', 'plchangesposid', 'stats'])
+
 const mostChannels = 64
 
 /** One client's side of the player. It owns no line, unless it subscribed to something. */
@@ -136,7 +139,7 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
 
   /** @throws Fault */
   function begin(permits: readonly Permit[], framing: Framing, client: Client): Journey {
-    let [isRead, costly, isStateful, subscribes, pieces] = [true, false, false, 0, 0]
+    let [isRead, costly, isStateful, tells, subscribes, pieces] = [true, false, false, false, 0, 0]
     for (const { call } of permits) {
       const { state, bounds, name } = call.operation
       if (state === 'idle') throw new Fault('internal', 'an idle is not sent')
@@ -145,6 +148,7 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
       if (bounds.costly) costly = true
       if (name === 'subscribe') subscribes++
       if (pictures.has(name)) pieces++
+      if (call.capability.endsWith('.read') && !terse.has(name)) tells = true
     }
     const text = write(permits, framing)
     if (isStateful) {
@@ -155,7 +159,7 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
     }
     const from = subscribes > 0 || channels.size > 0 || pin ? pinned() : pool
     const ms = costly || permits.length > 1 ? limits.costlyMs : limits.answerMs
-    const frame = { pieces, ...(framing === 'ok-list' && { items: permits.length }) }
+    const frame = { pieces, tells, ...(framing === 'ok-list' && { items: permits.length }) }
     const settle = isStateful ? settling(permits) : undefined
     const job = jobOf(text, frame, { isRead, costly, ms, from }, settle)
     return isRead && from === pool && house.isWatched() ? shares.ask(job, client) : errands.start(job, client)

@@ -88,7 +88,7 @@ export class Errand implements LaneEntry, Taker, Asker {
     }
     const text = retuning(line.tuning, job.tuning) + (line.channels === job.channels ? '' : job.channels)
     // A read may be asked anew when the line turns out to be out of step; a change is not sent before that is known.
-    if (text === '' && (job.isRead || !line.used)) return this.#speak(line, true)
+    if (text === '' && (job.isRead || !line.doubtful)) return this.#speak(line, true)
     this.#step = 'tuning'
     const ready: Asker = {
       out() {},

@@ -57,7 +57,11 @@ export interface Asker {
 }
 
 /** What the answer to one command or list may be. */
-export type Frame = Omit<ReplyLimits, 'bytes'> & { readonly pieces: number }
+export type Frame = Omit<ReplyLimits, 'bytes'> & {
+  readonly pieces: number
+  /** Holds text that media, files or people brought: it may look like the end of an answer. */
+  readonly tells?: boolean
+}
 
 export const plain: Frame = { pieces: 0 }
 
@@ -71,8 +75,8 @@ export interface Line {
   ask(text: string, asker: Asker, frame?: Frame, fenced?: boolean): void
   write(text: string): void
   readonly alive: boolean
-  /** Whether it was ever asked anything. */
-  readonly used: boolean
+  /** Whether what was answered last may not have been all of it. */
+  readonly doubtful: boolean
   /** Whether any of the answer to the latest question has come. */
   readonly heard: boolean
   /** What is in force on it, for whoever asks next. */
@@ -93,7 +97,7 @@ export function createLine(socket: Socket, bytes: number): Line {
   let heard = false
   let asked: Asker | undefined
   let reply: Reply | undefined
-  let used = false
+  let doubtful = false
   let fence: Fence | undefined
   /** Nothing is asked but whether the line is in step. */
   let isCheck = false
@@ -174,10 +178,10 @@ export function createLine(socket: Socket, bytes: number): Line {
       heard = false
       reply = createReply({ bytes, ...frame })
       asked = asker
-      fence = fenced && used ? createFence() : undefined
+      fence = fenced && doubtful ? createFence() : undefined
       isCheck = fenced && text === ''
       if (isCheck && !fence) return finish(asker)
-      used = true
+      doubtful = frame.tells === true
       socket.write(fence ? fence.question + text : text)
     },
     write(text) {
@@ -186,8 +190,8 @@ export function createLine(socket: Socket, bytes: number): Line {
     get alive() {
       return alive
     },
-    get used() {
-      return used
+    get doubtful() {
+      return doubtful
     },
     get heard() {
       return heard
