@@ -48,8 +48,8 @@ export interface Operation<P extends Params = Params> {
   readonly shows?: Shown
   /** What must be known of the player; left out for what it may be asked at any time. */
   readonly needs?: Need
-  /** How the arguments stand in the body of an HTTP request; JSON when left out. */
-  readonly body?: 'form' | 'text'
+  /** How the arguments stand in the body of an HTTP request. Left out, it is JSON, or nothing where a row takes none. */
+  readonly body?: 'json' | 'form' | 'text'
   /** What the arguments must be to one another: says what is wrong with them; undefined when nothing is. */
   readonly together?: (args: Readonly<Record<string, unknown>>) => string | undefined
   /** Why nobody may call this, whatever their role. */
@@ -109,7 +109,7 @@ export function agreeing<R extends Row<Params>>(together: NonNullable<Operation[
   return { ...row, together }
 }
 
-/** A row whose arguments are sent as a form, or as the text itself. */
+/** A row whose arguments are sent as a form, as the one text itself, or as JSON even when there are none. */
 export function sending<R extends Row<Params>>(body: NonNullable<Operation['body']>, row: R): R {
   return { ...row, body }
 }

@@ -57,6 +57,7 @@ function build(shape: TSchema, value: unknown): unknown {
   if (Type.IsLiteral(shape)) return value === shape.const ? value : misfit
   if (Type.IsUnion(shape)) return buildUnion(shape.anyOf, value)
   if (Type.IsArray(shape)) return Array.isArray(value) ? buildArray(shape, value) : misfit
+  if (Type.IsRecord(shape)) return isObject(value) ? buildRecord(shape.patternProperties, value) : misfit
   if (Type.IsObject(shape)) return isObject(value) ? buildObject(shape.properties, shape.required ?? [], value) : misfit
   return misfit
 }
@@ -83,6 +84,21 @@ function buildUnion(shapes: readonly TSchema[], value: unknown): unknown {
 function buildArray(shape: Type.TArray, value: readonly unknown[]): unknown {
   const built = value.slice(0, bound(shape, 'maxItems') ?? 1000).map((item) => build(shape.items, item))
   return built.includes(misfit) ? misfit : built
+}
+
+/** Members by a pattern of their names; those of other names are left behind. */
+function buildRecord(patterns: TProperties, value: Record<string, unknown>): unknown {
+  const built: Record<string, unknown> = {}
+  for (const [pattern, shape] of Object.entries(patterns)) {
+    const named = new RegExp(pattern)
+    for (const [name, item] of Object.entries(value).slice(0, 10_000)) {
+      if (!named.test(name)) continue
+      const member = build(shape, item)
+      if (member === misfit) return misfit
+      built[name] = member
+    }
+  }
+  return built
 }
 
 function buildObject(properties: TProperties, required: readonly string[], value: Record<string, unknown>): unknown {

@@ -16,28 +16,38 @@ export const bodyLimits: Limits = { bytes: 16 * 1024, depth: 4 }
 const latin1 = new TextDecoder('latin1')
 
 /** The kinds of body that are read, by their media type. */
-const kinds = new Map<string, 'json' | 'form' | 'text'>([
+const kinds = new Map<string, 'json' | 'form'>([
   ['application/json', 'json'],
   ['application/x-www-form-urlencoded', 'form'],
-  ['text/plain', 'text'],
 ])
 
 /** What kind of body a Content-Type names; undefined for one that is not read. */
-export function bodyKind(contentType: string | undefined): 'json' | 'form' | 'text' | undefined {
+export function bodyKind(contentType: string | undefined): 'json' | 'form' | undefined {
   const [, type = ''] = /^([\w.+/-]+)(?:; ?charset="?utf-8"?)?$/i.exec(contentType ?? '') ?? []
   return kinds.get(type.toLowerCase())
 }
 
 /**
- * The body of a request: a JSON value, a form, or undefined for none.
+ * The body of a request: a JSON value, a form, the text itself for a row that takes one, or undefined for none.
  *
  * @throws Fault `unparsable`, `malformed` or `too-large`
  */
-export function parseBody(kind: 'json' | 'form', bytes: Uint8Array, limits = bodyLimits): unknown {
+export function parseBody(kind: 'json' | 'form' | 'text', bytes: Uint8Array, limits = bodyLimits): unknown {
   if (bytes.length === 0) return undefined
   if (kind === 'json') return parseMessage(bytes, limits)
   if (bytes.length > limits.bytes) throw new Fault('too-large', `more than ${limits.bytes} bytes`)
+  if (kind === 'text') return parseText(bytes)
   return new Form(parseForm(latin1.decode(bytes)))
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function parseText(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw new Fault('unparsable', 'not UTF-8')
+  }
 }
 
 /**

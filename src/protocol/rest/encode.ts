@@ -38,7 +38,7 @@ export function encodeRest({ operation, args }: Request): Encoded {
     return { method, path, body: writeForm(fields), contentType: 'application/x-www-form-urlencoded' }
   }
   // An empty body would do where nothing is given, but not with every version of every player.
-  return names.length === 0
+  return names.length === 0 && operation.body !== 'json'
     ? { method, path }
     : { method, path, body: JSON.stringify(fields), contentType: 'application/json' }
 }
