@@ -338,6 +338,7 @@ export async function startFakeLibrespot(kind: Kind): Promise<FakeLibrespot> {
     switch (given.get('cmd')) {
       case 'current':
         if (!state.track) return { status: 200, body: { trackTime: 0 } }
+        if (!state.paused) state.track.position += 500
         return {
           status: 200,
           body: {
