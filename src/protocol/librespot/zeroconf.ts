@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { catalog, op, refuse, sending } from '../../call/catalog.ts'
+import { alarming, catalog, op, refuse, sending } from '../../call/catalog.ts'
 import { optional, param } from '../../call/param.ts'
 import type { Limits } from '../jsonrpc/message.ts'
 import { answering, number, text } from '../rest/answer.ts'
@@ -47,7 +47,9 @@ const info = {
 /** The door by which Spotify's apps find a player and hand it to somebody. */
 export const zeroconf = catalog('zeroconf', {
   ...info,
-  'POST /': refuse('player.takeover', 'pairing takes a window that the owner opens: stagedoor pair PLAYER', pairing),
+  'POST /': alarming(
+    refuse('player.takeover', 'pairing takes a window that the owner opens: stagedoor pair PLAYER', pairing),
+  ),
 })
 
 /** The same door while the owner holds it open: whoever comes first may pair, and needs no account here. */
