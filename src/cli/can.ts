@@ -1,16 +1,31 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createCall, type Request, type User } from '../call/call.ts'
+import type { Catalog } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import { suggest } from '../config/explain.ts'
+import type { PlayerConfig } from '../config/player.ts'
 import { createGate } from '../gate/gate.ts'
 import { createLimiter } from '../gate/limiter.ts'
 import { compile } from '../policy/policy.ts'
+import { house } from '../protocol/house/catalog.ts'
 import { decode as decodeRpc } from '../protocol/jsonrpc/decode.ts'
 import { parseMessage } from '../protocol/jsonrpc/message.ts'
+import { goLibrespot } from '../protocol/librespot/go.ts'
+import { librespotJava } from '../protocol/librespot/java.ts'
+import { resolveVolume } from '../protocol/librespot/volume.ts'
+import { zeroconf } from '../protocol/librespot/zeroconf.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { decode as decodeMpd } from '../protocol/mpd/decode.ts'
 import { tokenize } from '../protocol/mpd/token.ts'
+import { parseBody } from '../protocol/rest/body.ts'
+import { decodeRest } from '../protocol/rest/decode.ts'
+import { findRow } from '../protocol/rest/route.ts'
+import { irisHttp } from '../protocol/web/iris.ts'
+import { muse } from '../protocol/web/muse.ts'
+import { musicbox } from '../protocol/web/musicbox.ts'
+import { party } from '../protocol/web/party.ts'
+import { pibox } from '../protocol/web/pibox.ts'
 import { withAccounts } from './accounts.ts'
 import { type Io, Misuse, parse, single } from './command.ts'
 import { configOf } from './config.ts'
@@ -18,6 +33,7 @@ import { configOf } from './config.ts'
 const usage = `
   stagedoor can WHO mpd 'COMMAND' [--player P] [--at TIME] [--json]
   stagedoor can WHO rpc METHOD ['PARAMS'] [--player P] [--at TIME] [--json]
+  stagedoor can WHO rest 'METHOD /PATH [BODY]' [--player P] [--at TIME] [--json]
 
   WHO is an account, or a role where no account has that name. TIME is such as 2030-01-31T21:00.
   Exit status: 0 allowed, 1 denied.`
@@ -31,7 +47,7 @@ export const run = single(usage, async (args, io) => {
   const { players, roles } = config
   const at = values.at === undefined ? io.now() : Date.parse(values.at)
   if (Number.isNaN(at)) throw new Misuse('no such time: write it as 2030-01-31T21:00')
-  const player = values.player ?? [...players.keys()][0] ?? ''
+  const player = values.player ?? playerFor(door, command, players)
   if (!players.has(player)) throw new Misuse(`no player ${player}: ${suggest(player, [...players.keys()])}`)
 
   const by = await personOf(who, Object.keys(roles), at, io)
@@ -39,8 +55,11 @@ export const run = single(usage, async (args, io) => {
   const gate = createGate({ policy: () => policy, limiter: createLimiter(), audit: { write: () => {} } })
   const answer = { allowed: false, by: by.roles, player, capability: '', rule: '', where: '', reason: '' }
   try {
-    const call = createCall({ id: 'can', by, door: 'cli', player, at }, requestOf(door, command, params))
-    answer.capability = call.capability
+    const call = createCall(
+      { id: 'can', by, door: 'cli', player, at },
+      requestOf(door, command, params, players.get(player)),
+    )
+    answer.capability = [call.capability, ...call.also].join(' and ')
     answer.rule = gate.admit(call).rule
     answer.allowed = true
   } catch (error) {
@@ -53,9 +72,39 @@ export const run = single(usage, async (args, io) => {
   return answer.allowed ? 0 : 1
 })
 
-function requestOf(door: string, command: string, params: string | undefined): Request {
+/** The catalogs of plain HTTP that each kind of player has. */
+const restOf: Readonly<Record<PlayerConfig['kind'], readonly Catalog[]>> = {
+  mopidy: [irisHttp, party, pibox, musicbox, muse, house],
+  mpd: [house],
+  'go-librespot': [goLibrespot, house],
+  'librespot-java': [librespotJava, house],
+  librespot: [zeroconf, house],
+}
+
+/** The player that is meant when none is named: by its paths if it is REST, the first otherwise. */
+function playerFor(door: string, command: string, players: ReadonlyMap<string, PlayerConfig>): string {
+  const [method = '', path = ''] = command.split(' ')
+  const knows = ([, { kind }]: [string, PlayerConfig]) => restOf[kind].some((rows) => findRow(rows, method, path))
+  const found = door === 'rest' ? [...players].find(knows) : undefined
+  return found?.[0] ?? [...players.keys()][0] ?? ''
+}
+
+function restRequest(command: string, params: string | undefined, kind: PlayerConfig['kind']): Request {
+  const [method = '', path = '', ...rest] = command.split(' ')
+  const text = params ?? rest.join(' ')
+  const rows = restOf[kind].find((catalog) => findRow(catalog, method, path)) ?? {}
+  const operation = findRow(rows, method, path)?.operation
+  const form = operation?.body === 'form' && !text.startsWith('{') ? 'form' : 'json'
+  const body = parseBody(operation?.body === 'text' ? 'text' : form, new TextEncoder().encode(text))
+  const request = decodeRest(rows, { method, path, body })
+  // Without the player's own number of steps, an absolute volume is taken by those it has if nobody set another.
+  return request.args.relative === true ? request : resolveVolume(request, { volume: 0, steps: 100 })
+}
+
+function requestOf(door: string, command: string, params: string | undefined, player?: PlayerConfig): Request {
+  if (door === 'rest') return restRequest(command, params, player?.kind ?? 'mpd')
   if (door === 'mpd') return decodeMpd(tokenize(new TextEncoder().encode([command, params ?? []].flat().join(' '))))
-  if (door !== 'rpc') throw new Misuse(`no such door: ${door}; it is mpd or rpc`)
+  if (door !== 'rpc') throw new Misuse(`no such door: ${door}; it is mpd, rpc or rest`)
   const [method = '', ...rest] = command.split(' ')
   const text = params ?? rest.join(' ')
   return decodeRpc(mopidy, {

@@ -3,8 +3,7 @@ import type { Operation } from '../call/catalog.ts'
 import type { Facet } from '../call/param.ts'
 import type { Condition, Grant, Policy } from '../policy/decide.ts'
 import { compile } from '../policy/policy.ts'
-import { mopidy } from '../protocol/mopidy/catalog.ts'
-import { mpd } from '../protocol/mpd/catalog.ts'
+import { catalogs } from '../protocol/catalogs.ts'
 import { parse, print, single } from './command.ts'
 import { configOf } from './config.ts'
 
@@ -54,6 +53,13 @@ export function verdictOf(
   return { verdict: 'constrained', by: [...new Set(limits)].join(' or ') }
 }
 
+/** What comes of several capabilities that one call takes: all of them bind. */
+export function together(verdicts: readonly Verdict[]): Verdict {
+  if (verdicts.some(({ verdict }) => verdict === 'denied')) return { verdict: 'denied', by: '' }
+  const limits = [...new Set(verdicts.flatMap(({ by }) => (by === '' ? [] : [by])))]
+  return limits.length === 0 ? { verdict: 'allowed', by: '' } : { verdict: 'constrained', by: limits.join(', ') }
+}
+
 export function write({ verdict, by }: Verdict): string {
   return by === '' ? verdict : `${verdict}: ${by}`
 }
@@ -64,8 +70,10 @@ export function facetsOfRow({ params }: Operation): ReadonlySet<Facet> {
 }
 
 function facetsOf(capability: Capability): ReadonlySet<Facet> {
-  const rows: readonly Operation[] = [...Object.values(mopidy), ...Object.values(mpd)]
-  const asking = rows.filter((row) => row.capability === capability)
+  const rows = [...catalogs.values()].flatMap((catalog) => Object.values(catalog))
+  const asking = rows.filter(
+    (row) => row.capability === capability || Object.values(row.also ?? {}).includes(capability),
+  )
   // What no player we know asks for yet may show anything.
   if (asking.length === 0) return new Set(['volume', 'uri', 'playlist', 'output'])
   return new Set(asking.flatMap((row) => [...facetsOfRow(row)]))

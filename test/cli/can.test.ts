@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -59,6 +59,55 @@ describe('can', () => {
     )
     expect(`${result.status} ${result.out}`).toMatch(new RegExp(`^${status} ${status ? 'denied' : 'allowed'}: `))
     expect(result.err).toBe('')
+  })
+
+  const family = join(dir, 'family.yaml')
+  const more = [
+    'home: { kind: mopidy, http: "http://127.0.0.1:6680", mpd: "127.0.0.1:6600", web: [iris, party] }',
+    'study: { kind: go-librespot, url: "http://127.0.0.1:3678" }',
+    'attic: { kind: librespot-java, url: "http://127.0.0.1:24879" }',
+    'bath: { kind: librespot, zeroconf: "http://127.0.0.1:5355" }',
+  ]
+  writeFileSync(
+    family,
+    readFileSync(shipped, 'utf8').replace(/^ {2}home: .*$/m, more.map((row) => `  ${row}`).join('\n')),
+  )
+  test.each<[0 | 1, string, string, string?]>([
+    [0, 'kid', 'POST /player/volume {"volume":40}'],
+    [1, 'kid', 'POST /player/volume {"volume":41}'],
+    [1, 'kid', 'POST /player/volume {"volume":1,"relative":true}'],
+    [1, 'kid', 'POST /player/volume {"volume":65538}'],
+    [0, 'owner', 'POST /player/volume {"volume":100}'],
+    [1, 'owner', 'POST /player/volume {"volume":1,"VOLUME":100}'],
+    [1, 'owner', 'POST /player/volume {"volume":1,"volume":100}'],
+    [0, 'member', 'POST /player/next'],
+    [0, 'member', 'POST /player/next', '{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC"}'],
+    [1, 'kid', 'POST /player/next', '{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC"}'],
+    [1, 'owner', 'POST /token'],
+    [1, 'owner', 'GET /web-api/v1/me'],
+    [0, 'kid', 'POST /player/pause'],
+    [0, 'kid', 'POST /player/set-volume volume=26214'],
+    [1, 'kid', 'POST /player/set-volume volume=26215'],
+    [1, 'kid', 'POST /player/volume-up'],
+    [0, 'owner', 'POST /player/set-volume step=3'],
+    [0, 'guest', 'GET /?action=getInfo', '--player=bath'],
+    [1, 'owner', 'POST / action=addUser&userName=a&blob=x&clientKey=y', '--player=bath'],
+    [0, 'guest', 'GET /players/home/state'],
+    [1, 'member', 'POST /iris/http/restart'],
+    [1, 'owner', 'POST /iris/http/run_command {"id":1}'],
+    [0, 'guest', 'POST /party/add local:track:a.flac'],
+    [1, 'guest', 'POST /party/add file:///etc/passwd'],
+    [1, 'owner', 'GET /nonsense'],
+  ])('%i: %s rest %s %s', async (status, who, ...words) => {
+    const given = words.filter((word) => word !== undefined)
+    const result = await call(can, [who, 'rest', ...given], { config: family })
+    expect(`${result.status} ${result.out}`).toMatch(new RegExp(`^${status} ${status ? 'denied' : 'allowed'}: `))
+    expect(result.err).toBe('')
+  })
+
+  test('names every capability that a call takes', async () => {
+    const words = ['member', 'rest', 'POST /player/next {"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC"}']
+    expect((await call(can, words, { config: family })).out).toMatch(/^allowed: playback\.skip and queue\.add at study/)
   })
 
   test('names the rule and its line', async () => {

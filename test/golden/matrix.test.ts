@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
 import type { Operation } from '../../src/call/catalog.ts'
-import { facetsOfRow, verdictOf, write } from '../../src/cli/matrix.ts'
+import { facetsOfRow, together, verdictOf, write } from '../../src/cli/matrix.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { compile } from '../../src/policy/policy.ts'
-import { mopidy } from '../../src/protocol/mopidy/catalog.ts'
-import { mpd } from '../../src/protocol/mpd/catalog.ts'
+import { catalogs } from '../../src/protocol/catalogs.ts'
 
 const { config } = loadConfig('config/stagedoor.yaml', {})
 if (!config) throw new Error('the shipped configuration has problems: stagedoor check')
@@ -12,17 +11,33 @@ const policy = compile(config.roles)
 const roles = Object.keys(config.roles)
 const players = [...config.players.keys()]
 
+/** What one call of a row can be: with none of the parameters that change what it takes, and with each. */
+function waysOf(row: Operation) {
+  const { name, capability, given = {}, also = {} } = row
+  const params = Object.fromEntries(Object.entries(row.params).filter(([param]) => !(param in also)))
+  return [
+    { name, takes: [capability], facets: facetsOfRow({ ...row, params }) },
+    ...Object.entries(given).map(([p, other]) => ({
+      name: `${name} (${p})`,
+      takes: [other ?? capability],
+      facets: facetsOfRow(row),
+    })),
+    ...Object.entries(also).map(([p, more]) => ({
+      name: `${name} (${p})`,
+      takes: [capability, ...(more ? [more] : [])],
+      facets: facetsOfRow(row),
+    })),
+  ]
+}
+
 function table(rows: readonly Operation[]): string[] {
-  return rows.flatMap((row) => {
-    const { name, capability, refused, given = {} } = row
-    const ways = [{ name, capability }, ...Object.entries(given).map(([p, c]) => ({ name: `${name} (${p})`, capability: c ?? capability }))]
-    return ways.map(({ name, capability }) => {
-      const cells = roles.map((role) =>
-        refused === undefined ? write(verdictOf(policy, role, players, capability, facetsOfRow(row))) : 'refused',
-      )
-      return `| ${[name, capability, ...cells].join(' | ')} |`
-    })
-  })
+  return rows.flatMap((row) =>
+    waysOf(row).map(({ name, takes, facets }) => {
+      const judge = (role: string) => takes.map((each) => verdictOf(policy, role, players, each, facets))
+      const cells = roles.map((role) => (row.refused === undefined ? write(together(judge(role))) : 'refused'))
+      return `| ${[name, takes.join(' and ') + (row.alarm ? ' (alarm)' : ''), ...cells].join(' | ')} |`
+    }),
+  )
 }
 
 function section(title: string, rows: readonly Operation[]): string {
@@ -34,8 +49,7 @@ test('who may do what by the shipped configuration: a change of policy or catalo
   const text = [
     '# Every role × every operation',
     'What the shipped roles may do, worked out from `config/stagedoor.yaml` and the catalogs by `npx vitest run test/golden --update`.',
-    section('Mopidy', Object.values(mopidy)),
-    section('MPD', Object.values(mpd)),
+    ...[...catalogs].map(([title, catalog]) => section(title, Object.values(catalog))),
   ].join('\n\n')
   await expect(`${text}\n`).toMatchFileSnapshot('matrix.md')
 })

@@ -76,12 +76,14 @@ export const iris = catalog('iris', {
   set_username: op('status.read', { username }),
   update_connection: op('status.read', { username, client_id }),
 
-  add_queue_metadata: op('queue.add', metadata),
-  clean_queue_metadata: op('queue.add'),
+  // Labels on what is in the queue already. They bring no address into it, so that nothing of them has to be seen.
+  add_queue_metadata: op('queue.edit', metadata),
+  clean_queue_metadata: op('queue.edit'),
   load_more_tracks: op('queue.add', {}, costly),
 
   change_radio: op('queue.replace', { reset: param(Type.Boolean()), ...radio }, costly),
-  stop_radio: op('queue.replace', radio),
+  // It stops the music, as any stop does, and looks at none of this.
+  stop_radio: op('playback.control', radio),
 
   set_pinned: op('playlists.edit', { pinned: param(Pins) }),
 
