@@ -123,6 +123,8 @@ export function createLine(socket: Socket, bytes: number): Line {
       if (isCheck) return finish(asked)
       if (rest.length === 0) return
       heard = true
+      // What went wrong with a song is told with its name, even among numbers.
+      doubtful ||= Buffer.from(rest.buffer, rest.byteOffset, rest.length).includes('error: ')
       const { out, done } = reply.push(rest)
       hand(asked, out, 0, done)
     } catch (error) {
