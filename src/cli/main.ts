@@ -3,19 +3,23 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../call/fault.ts'
-import { run as can } from './can.ts'
-import { run as check } from './check.ts'
 import type { Command, Io } from './command.ts'
-import { run as matrix } from './matrix.ts'
-import { run as mpdHelp } from './mpdhelp.ts'
-import { run as schema } from './schema.ts'
-import { run as serve } from './serve.ts'
-import { run as session } from './session.ts'
-import { run as token } from './token.ts'
-import { run as user } from './user.ts'
 
-const commands: ReadonlyMap<string, Command> = new Map(
-  Object.entries({ serve, user, token, session, check, schema, can, matrix, 'mpd-help': mpdHelp }),
+/** Each is read when it is called for: librespot waits for `onevent` with every song. */
+const commands: ReadonlyMap<string, () => Promise<{ readonly run: Command }>> = new Map(
+  Object.entries({
+    serve: () => import('./serve.ts'),
+    user: () => import('./user.ts'),
+    token: () => import('./token.ts'),
+    session: () => import('./session.ts'),
+    pair: () => import('./pair.ts'),
+    onevent: () => import('./onevent.ts'),
+    check: () => import('./check.ts'),
+    schema: () => import('./schema.ts'),
+    can: () => import('./can.ts'),
+    matrix: () => import('./matrix.ts'),
+    'mpd-help': () => import('./mpdhelp.ts'),
+  }),
 )
 
 const usage = `stagedoor: the one door to a home's music players
@@ -25,6 +29,8 @@ const usage = `stagedoor: the one door to a home's music players
   token create NAME --label L [--role R] [--player P] [--expires 90d] [--certificate]
                                                    device tokens; also: list, revoke ID
   session list | revoke ID | revoke --user NAME    open sessions
+  pair PLAYER [--minutes 2] | PLAYER --close       lets a librespot be handed to another account, once
+  onevent [--player NAME] [--socket PATH]          for librespot to call: tells the gateway what it plays
   check                                            every problem of the configuration, with line and fix
   schema                                           the configuration's JSON Schema
   can WHO mpd|rpc 'COMMAND' [ARGS] [--player P]    may they? and by which rule
@@ -50,8 +56,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     io.out(JSON.parse(readFileSync(shipped('package.json'), 'utf8')).version)
     return 0
   }
-  const command = commands.get(name)
-  if (!command) {
+  const load = commands.get(name)
+  if (!load) {
     const asked = name === '--help' || name === 'help'
     const say = asked ? io.out : io.err
     if (!asked && name !== '') io.err(`stagedoor: no such command: ${name}`)
@@ -59,7 +65,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     return asked ? 0 : 2
   }
   try {
-    return await command(args, io)
+    const { run } = await load()
+    return await run(args, io)
   } catch (error) {
     io.err(`stagedoor: ${messageOf(error)}`)
     return 1

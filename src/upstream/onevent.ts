@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path'
 import { Fault, messageOf } from '../call/fault.ts'
 import { isObject, parseMessage } from '../protocol/jsonrpc/message.ts'
 import { type Onevent, readOnevent } from '../protocol/librespot/onevent.ts'
-import { createFrame, type Frame } from './frame.ts'
+import { createCanvas, type Canvas } from './canvas.ts'
 import type { PicturePlayer, RestEvent } from './player.ts'
 
 /** What `librespot --onevent` tells, through the socket that `stagedoor onevent` writes to. */
@@ -53,7 +53,7 @@ const defaults = {
 export type OneventLimits = Readonly<typeof defaults>
 
 interface Speaker {
-  readonly frame: Frame
+  readonly canvas: Canvas
   readonly listeners: Set<(event: RestEvent) => void>
 }
 
@@ -110,26 +110,30 @@ export function createOnevent({ path, now, log, limits: given }: OneventOptions)
   /** @throws Fault or SyntaxError */
   function take(line: Uint8Array): void {
     const message = parseMessage(line, { bytes: limits.lineBytes, depth: 2 })
-    if (!isObject(message) || Object.keys(message).length !== 2) throw new SyntaxError('not a player and an event')
-    const speaker = typeof message.player === 'string' ? speakers.get(message.player) : undefined
+    if (!isObject(message)) throw new SyntaxError('not a player and an event')
+    const { player, event: said, ...more } = message
+    if (Object.keys(more).length > 0) throw new SyntaxError('not a player and an event')
+    const [only, ...others] = speakers.values()
+    const unnamed = player === undefined && others.length === 0 ? only : undefined
+    const speaker = typeof player === 'string' ? speakers.get(player) : unnamed
     if (!speaker) throw new SyntaxError('no such player')
-    const event = readOnevent(message.event)
+    const event = readOnevent(said)
     if (!event) return
-    draw(speaker.frame, event, now())
+    draw(speaker.canvas, event, now())
     for (const listener of speaker.listeners) listener(event)
   }
 
   return {
     open(player) {
       if (speakers.has(player)) throw new Fault('internal', `two players are called ${player}`)
-      const frame = createFrame(now)
+      const canvas = createCanvas(now)
       const listeners = new Set<(event: RestEvent) => void>()
-      speakers.set(player, { frame, listeners })
+      speakers.set(player, { canvas, listeners })
       return {
         get picture() {
-          return frame.picture
+          return canvas.picture
         },
-        onPicture: frame.onPicture,
+        onPicture: canvas.onPicture,
         onEvent(listener) {
           listeners.add(listener)
           return () => listeners.delete(listener)
@@ -202,11 +206,11 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-function draw(frame: Frame, event: Onevent, at: number): void {
+function draw(canvas: Canvas, event: Onevent, at: number): void {
   switch (event.type) {
     case 'track_changed': {
       const { uri, name, artists, album, cover, duration } = event.data
-      frame.change({
+      canvas.change({
         uri,
         title: name,
         artist: artists.join(', ') || null,
@@ -220,23 +224,23 @@ function draw(frame: Frame, event: Onevent, at: number): void {
     }
     case 'playing':
     case 'paused':
-      frame.change({ state: event.type, position: event.data.position, at })
+      canvas.change({ state: event.type, position: event.data.position, at })
       break
     case 'seeked':
-      frame.change({ position: event.data.position, at })
+      canvas.change({ position: event.data.position, at })
       break
     case 'stopped':
-      frame.change({ state: 'stopped', position: null, at })
+      canvas.change({ state: 'stopped', position: null, at })
       break
     case 'volume_changed':
-      frame.change({ volume: event.data.volume })
+      canvas.change({ volume: event.data.volume })
       break
     case 'shuffle_changed':
-      frame.change({ options: { ...optionsOf(frame), random: event.data.shuffle } })
+      canvas.change({ options: { ...optionsOf(canvas), random: event.data.shuffle } })
       break
     case 'repeat_changed': {
       const { repeat, track } = event.data
-      frame.change({ options: { ...optionsOf(frame), repeat: repeat || track, single: track } })
+      canvas.change({ options: { ...optionsOf(canvas), repeat: repeat || track, single: track } })
       break
     }
   }
@@ -244,6 +248,6 @@ function draw(frame: Frame, event: Onevent, at: number): void {
 
 const noOptions = { random: false, repeat: false, single: false, consume: false }
 
-function optionsOf({ picture }: Frame) {
+function optionsOf({ picture }: Canvas) {
   return picture?.options ?? noOptions
 }
