@@ -14,7 +14,13 @@ const ws: Record<string, RpcClient> = {}
 const track = tunes[0]?.uri ?? ''
 
 const people = { ada: 'owner', mia: 'member', gus: 'guest', kim: 'kid' } as const
-const bytes = () => unmask(taps.http.bytes()) + taps.mpd.bytes().toString()
+/** What reached the player; that the gateway goes on watching it is nobody's doing. */
+const bytes = () =>
+  unmask(taps.http.bytes()) +
+  taps.mpd
+    .bytes()
+    .toString()
+    .replace(/^idle\n/gm, '')
 const http = (who: string, method: string, params?: unknown) =>
   gateway.rpc(tokens[who] ?? '', { jsonrpc: '2.0', id: 1, method, ...(params !== undefined && { params }) })
 
