@@ -3,12 +3,12 @@ import { connect, type TLSSocket } from 'node:tls'
 import type { User } from '../../src/call/call.ts'
 import { Fault } from '../../src/call/fault.ts'
 import type { AuditRecord } from '../../src/gate/audit.ts'
-import { createGate } from '../../src/gate/gate.ts'
+import { createGate, type Gate } from '../../src/gate/gate.ts'
 import { createLimiter } from '../../src/gate/limiter.ts'
 import type { Credential, Identity, Sessions } from '../../src/identity/identity.ts'
 import { createAuthority, createKey, createServer } from '../../src/listen/certificate.ts'
-import { createHosts } from '../../src/listen/hosts.ts'
-import { createHttp, type HttpDeps, type HttpLimits } from '../../src/listen/http.ts'
+import { createHosts, type Hosts } from '../../src/listen/hosts.ts'
+import { type App, createHttp, type HttpDeps, type HttpLimits } from '../../src/listen/http.ts'
 import { createAnswer } from '../../src/listen/rpc.ts'
 import type { Permit } from '../../src/policy/decide.ts'
 import { compile } from '../../src/policy/policy.ts'
@@ -105,19 +105,38 @@ export function createTestIdentity() {
 
 const authorityKey = createKey()
 const authority = await createAuthority(authorityKey, Date.now())
-const tls = await createServer({ key: authorityKey, until: Date.now() + 1e9 }, ['localhost', '127.0.0.1'], Date.now())
+export const tls = await createServer(
+  { key: authorityKey, until: Date.now() + 1e9 },
+  ['localhost', '127.0.0.1'],
+  Date.now(),
+)
+
+/** What further routes share with the door. */
+export interface Parts {
+  readonly gate: Gate
+  readonly identity: Pick<Identity, 'identify' | 'renew'>
+  readonly hosts: Hosts
+}
 
 /** The whole HTTP door on a free port, with fakes behind it. */
 export async function openHouse(
-  options: { limits?: Partial<HttpLimits>; reply?: (permit: Permit) => unknown; up?: boolean; ready?: boolean } = {},
+  options: {
+    limits?: Partial<HttpLimits>
+    reply?: (permit: Permit) => unknown
+    up?: boolean
+    ready?: boolean
+    /** Adds routes of other doors. */
+    routes?: (app: App, parts: Parts) => Promise<void> | void
+  } = {},
 ) {
   const player = createPlayer(options.reply)
   const { gate, audit } = createTestGate()
   const { identity, sessions, asked, people } = createTestIdentity()
   const logged: unknown[] = []
+  const hosts = createHosts(['music.home'])
   const app = await createHttp({
     tls: { ...tls, ALPNProtocols: ['http/1.1'], handshakeTimeout: 5_000 },
-    hosts: createHosts(['music.home']),
+    hosts,
     gate,
     identity,
     sessions,
@@ -133,6 +152,7 @@ export async function openHouse(
     ready: () => options.ready ?? true,
     ...(options.limits && { limits: options.limits }),
   })
+  await options.routes?.(app, { gate, identity, hosts })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const port = (app.server.address() as AddressInfo).port
   return { app, port, player, audit, asked, people, logged, close: () => app.close() }
