@@ -4,8 +4,8 @@ import { isObject } from '../protocol/jsonrpc/message.ts'
 import { type EventKind, readEvent } from '../protocol/librespot/events.ts'
 import { goLibrespot } from '../protocol/librespot/go.ts'
 import { librespotJava } from '../protocol/librespot/java.ts'
+import { blank, type Canvas, createCanvas, lineOf } from './canvas.ts'
 import { createFeed, type FeedLimits } from './feed.ts'
-import { blank, createFrame, type Frame, lineOf } from './frame.ts'
 import {
   type LiveState,
   type Picture,
@@ -61,9 +61,9 @@ interface Dialect {
   /** Whether an answer to the question shows that something is loaded. */
   isLoaded(answer: unknown): boolean
   /** The picture and the state that an answer to the question shows; undefined for none. */
-  see(answer: unknown, frame: Frame, at: number): Seen
+  see(answer: unknown, canvas: Canvas, at: number): Seen
   /** Draws what an event tells. @returns whether the player should be asked how it is now */
-  apply(event: RestEvent, frame: Frame, at: number): boolean
+  apply(event: RestEvent, canvas: Canvas, at: number): boolean
   /** The volume in its steps that an event tells. */
   heardVolume(event: RestEvent): { readonly volume: number; readonly steps: number } | undefined
 }
@@ -92,7 +92,7 @@ function createLibrespot(
 ): LibrespotPlayer {
   const { kind, question } = dialect
   const refreshMs = limits.refreshMs ?? 500
-  const frame = createFrame(now)
+  const canvas = createCanvas(now)
   const listeners = new Set<(event: RestEvent) => void>()
   let known: { readonly track: boolean; readonly volume?: Seen['volume'] } | undefined
   /** Volumes on their way, in the order they were asked for. */
@@ -126,7 +126,7 @@ function createLibrespot(
       else {
         isMissed = true
         known = undefined
-        frame.set(undefined)
+        canvas.set(undefined)
       }
     },
     limits: { ...feedLimits, ...limits.feed },
@@ -140,7 +140,7 @@ function createLibrespot(
     const volume = dialect.heardVolume(event)
     if (volume) known = { track: known?.track ?? false, volume }
     // Before the first look there is nothing to draw on.
-    if (frame.picture && dialect.apply(event, frame, now())) lookSoon()
+    if (canvas.picture && dialect.apply(event, canvas, now())) lookSoon()
     tell(event)
   }
 
@@ -175,9 +175,9 @@ function createLibrespot(
   function take(answer: unknown): void {
     isAsking = false
     if (!feed.up) return
-    const { picture, volume, events, again } = dialect.see(answer, frame, now())
+    const { picture, volume, events, again } = dialect.see(answer, canvas, now())
     known = { track: dialect.isLoaded(answer), volume: volume ?? known?.volume }
-    frame.set(picture)
+    canvas.set(picture)
     // What happened meanwhile may be in it or not.
     if (isStale || again) lookSoon()
     if (!isMissed) return
@@ -220,9 +220,9 @@ function createLibrespot(
       return () => listeners.delete(listener)
     },
     get picture() {
-      return frame.picture
+      return canvas.picture
     },
-    onPicture: frame.onPicture,
+    onPicture: canvas.onPicture,
     get up() {
       return feed.up && rest.up
     },
@@ -245,7 +245,7 @@ const go: Dialect = {
 
   isLoaded: (answer) => isObject(membersOf(answer).track),
 
-  see(answer, frame, at) {
+  see(answer, canvas, at) {
     const status = membersOf(answer)
     const track = membersOf(status.track)
     const isLoaded = isObject(status.track)
@@ -254,7 +254,7 @@ const go: Dialect = {
     const picture: Picture = {
       ...songOf(track, at),
       state: !isLoaded || status.stopped === true ? 'stopped' : status.paused === true ? 'paused' : 'playing',
-      volume: volume ? percentOf(volume) : (frame.picture?.volume ?? null),
+      volume: volume ? percentOf(volume) : (canvas.picture?.volume ?? null),
       muted: null,
       options: optionsOf(status),
     }
@@ -277,11 +277,11 @@ const go: Dialect = {
     return type === 'volume' ? stepsOf(data.value, data.max) : undefined
   },
 
-  apply({ type, data = {} }, frame, at) {
+  apply({ type, data = {} }, canvas, at) {
     switch (type) {
       case 'volume': {
         const volume = stepsOf(data.value, data.max)
-        if (volume) frame.change({ volume: percentOf(volume) })
+        if (volume) canvas.change({ volume: percentOf(volume) })
         return false
       }
       case 'shuffle_context':
@@ -290,18 +290,18 @@ const go: Dialect = {
         // Which repeat it is cannot be told from one of the two alone.
         return true
       case 'seek':
-        frame.change({ position: numberOf(data.position), duration: numberOf(data.duration), at })
+        canvas.change({ position: numberOf(data.position), duration: numberOf(data.duration), at })
         return false
       case 'metadata':
-        frame.change(songOf(data, at))
+        canvas.change(songOf(data, at))
         return true
       case 'playing':
       case 'paused':
-        frame.change({ state: type })
+        canvas.change({ state: type })
         return true
       case 'stopped':
       case 'inactive':
-        frame.change({ state: 'stopped' })
+        canvas.change({ state: 'stopped' })
         return true
       default:
         return true
@@ -355,13 +355,13 @@ function java(): Dialect {
 
     isLoaded: (answer) => lineOf(membersOf(answer).current) !== null,
 
-    see(answer, frame, at) {
+    see(answer, canvas, at) {
       const current = membersOf(answer)
       const uri = lineOf(current.current)
       const time = numberOf(current.trackTime) ?? 0
       const last = before
       before = uri === null ? undefined : { uri, time }
-      const volume = frame.picture?.volume ?? null
+      const volume = canvas.picture?.volume ?? null
       if (uri === null)
         return {
           picture: { ...blank(at), volume },
@@ -369,7 +369,7 @@ function java(): Dialect {
           events: [{ type: 'inactiveSession', data: { timeout: false } }],
         }
       const isSeenTwice = last?.uri === uri
-      const state = frame.picture?.state === 'playing' ? 'playing' : 'paused'
+      const state = canvas.picture?.state === 'playing' ? 'playing' : 'paused'
       const picture: Picture = {
         ...mediaOf(current, at),
         uri,
@@ -387,25 +387,25 @@ function java(): Dialect {
 
     heardVolume,
 
-    apply(event, frame, at) {
+    apply(event, canvas, at) {
       const { type, data = {} } = event
       switch (type) {
         case 'volumeChanged': {
           const volume = heardVolume(event)
-          if (volume) frame.change({ volume: percentOf(volume) })
+          if (volume) canvas.change({ volume: percentOf(volume) })
           return false
         }
         case 'trackChanged':
           before = undefined
-          frame.change({ ...mediaOf(data, at), uri: lineOf(data.uri), position: 0 })
+          canvas.change({ ...mediaOf(data, at), uri: lineOf(data.uri), position: 0 })
           return true
         case 'metadataAvailable':
-          frame.change({ ...mediaOf(data, at), position: frame.picture?.position ?? null })
+          canvas.change({ ...mediaOf(data, at), position: canvas.picture?.position ?? null })
           return true
         case 'playbackPaused':
         case 'playbackResumed':
           before = undefined
-          frame.change({
+          canvas.change({
             state: type === 'playbackPaused' ? 'paused' : 'playing',
             position: numberOf(data.trackTime),
             at,
@@ -413,16 +413,16 @@ function java(): Dialect {
           return false
         case 'trackSeeked':
           before = undefined
-          frame.change({ position: numberOf(data.trackTime), at })
+          canvas.change({ position: numberOf(data.trackTime), at })
           return false
         case 'playbackHaltStateChanged':
-          frame.change({ position: numberOf(data.trackTime), at })
+          canvas.change({ position: numberOf(data.trackTime), at })
           return false
         case 'playbackEnded':
         case 'inactiveSession':
         case 'sessionCleared':
         case 'panic':
-          frame.change({ state: 'stopped' })
+          canvas.change({ state: 'stopped' })
           return true
         default:
           return true

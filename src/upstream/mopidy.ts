@@ -1,7 +1,8 @@
 import { WebSocket } from 'ws'
-import { personOf } from '../call/call.ts'
+import { personOf, type Request } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
-import { isPermit, type Permit } from '../policy/decide.ts'
+import { isPermit } from '../policy/decide.ts'
+import type { mopidy } from '../protocol/mopidy/catalog.ts'
 import { encode } from '../protocol/mopidy/encode.ts'
 import { type PlayerEvent, type Reply, readReply } from '../protocol/mopidy/reply.ts'
 import { createLane, type LaneEntry } from './lane.ts'
@@ -36,8 +37,19 @@ export interface MopidyOptions {
   readonly limits?: Partial<MopidyLimits>
 }
 
+/** A Mopidy as the gateway itself has it: whoever listens to clients gets no more of it than an `RpcPlayer`. */
+export interface MopidyPlayer extends RpcPlayer {
+  /** A question of the gateway's own: these change nothing. It takes its turn like the rest. @throws as `send` */
+  ask(question: Question): Promise<unknown>
+  /** Hears when the connection stands, and when it broke; returns the way to stop hearing. */
+  onStand(listener: () => void): () => void
+}
+
+type Read = `core.${'library' | 'mixer' | 'playback' | 'tracklist'}.get_${string}` & keyof typeof mopidy
+export type Question = Request<(typeof mopidy)[Read]>
+
 interface Pending extends LaneEntry {
-  readonly permit: Permit
+  readonly request: Request
   readonly deadline: NodeJS.Timeout
   sentAt?: number
   resolve(result: unknown): void
@@ -49,13 +61,14 @@ interface Pending extends LaneEntry {
  *
  * When the connection breaks, calls on their way fail and are never sent again: nobody knows whether they were done.
  */
-export function createMopidy({ url, now, random = Math.random, log, limits: given }: MopidyOptions): RpcPlayer {
+export function createMopidy({ url, now, random = Math.random, log, limits: given }: MopidyOptions): MopidyPlayer {
   const limits = { ...defaults, ...given }
   const address = new URL('/mopidy/ws', url)
   address.protocol = 'ws:'
 
   const lane = createLane<Pending>(limits.lane, write)
   const listeners = new Set<(event: PlayerEvent) => void>()
+  const standing = new Set<() => void>()
   /** What the player has not answered, oldest first, with what was given up on: that still occupies the player. */
   const inFlight = new Map<number, Pending>()
   let lastId = 0
@@ -102,6 +115,7 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
       version = undefined
       log?.info({ url }, 'player connected')
       lane.open()
+      for (const listener of standing) listener()
     })
     ws.on('message', (data: Buffer, isBinary) => {
       if (ws !== socket) return
@@ -132,6 +146,7 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
     version = undefined
     if (failures === 0 && !closed) log?.warn({ url, error: error instanceof Error ? error.message : undefined }, why)
     giveUp(why)
+    for (const listener of standing) listener()
     if (closed) return
     const wait = Math.min(limits.retryFirstMs * 2 ** failures, limits.retryMostMs)
     failures++
@@ -142,7 +157,7 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
     const id = ++lastId
     pending.sentAt = now()
     inFlight.set(id, pending)
-    socket?.send(encode(id, pending.permit.call))
+    socket?.send(encode(id, pending.request))
   }
 
   function receive(reply: Reply): void {
@@ -157,7 +172,7 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
     if ('error' in reply) {
       pending.reject(new UpstreamError(reply.error))
     } else {
-      if (isVersion(pending.permit)) version = reply.result
+      if (isVersion(pending.request)) version = reply.result
       pending.resolve(reply.result)
     }
     lane.leave(pending)
@@ -179,37 +194,46 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
 
   connect()
 
+  function enter(request: Request, entry: LaneEntry): Promise<unknown> {
+    const up = socket?.readyState === WebSocket.OPEN
+    if (up && version !== undefined && isVersion(request)) return Promise.resolve(version)
+    if (!up && grace === undefined) {
+      // Somebody wants the player now, so do not sit out a long pause.
+      if (retry && now() - attemptedAt >= 2 * limits.retryFirstMs) connect()
+      return Promise.reject(unreachable('the player cannot be reached'))
+    }
+    return new Promise((resolve, reject) => {
+      const pending: Pending = {
+        request,
+        ...entry,
+        deadline: setTimeout(expire, entry.costly ? limits.costlyMs : limits.callMs),
+        resolve,
+        reject,
+      }
+      function expire() {
+        // One in flight keeps its place until the answer comes: the player is still at it.
+        lane.withdraw(pending)
+        reject(new Fault('player-timeout', 'the player did not answer in time'))
+      }
+      if (lane.enter(pending)) return
+      clearTimeout(pending.deadline)
+      reject(new Fault('limited', 'too many calls are waiting for the player', { retryAfter: 1 }))
+    })
+  }
+
   return {
     send(permit) {
       if (!isPermit(permit)) return Promise.reject(new Fault('internal', 'only a permit can be sent'))
-      const up = socket?.readyState === WebSocket.OPEN
-      if (up && version !== undefined && isVersion(permit)) return Promise.resolve(version)
-      if (!up && grace === undefined) {
-        // Somebody wants the player now, so do not sit out a long pause.
-        if (retry && now() - attemptedAt >= 2 * limits.retryFirstMs) connect()
-        return Promise.reject(unreachable('the player cannot be reached'))
-      }
       const { by, capability, operation } = permit.call
       const costly = operation.bounds.costly === true
-      return new Promise((resolve, reject) => {
-        const pending: Pending = {
-          permit,
-          person: personOf(by),
-          costly,
-          changes: !capability.endsWith('.read'),
-          deadline: setTimeout(expire, costly ? limits.costlyMs : limits.callMs),
-          resolve,
-          reject,
-        }
-        function expire() {
-          // One in flight keeps its place until the answer comes: the player is still at it.
-          lane.withdraw(pending)
-          reject(new Fault('player-timeout', 'the player did not answer in time'))
-        }
-        if (lane.enter(pending)) return
-        clearTimeout(pending.deadline)
-        reject(new Fault('limited', 'too many calls are waiting for the player', { retryAfter: 1 }))
-      })
+      return enter(permit.call, { person: personOf(by), costly, changes: !capability.endsWith('.read') })
+    },
+    ask(question) {
+      return enter(question, { person: '', costly: question.operation.bounds.costly === true, changes: false })
+    },
+    onStand(listener) {
+      standing.add(listener)
+      return () => standing.delete(listener)
     },
     onEvent(listener) {
       listeners.add(listener)
@@ -239,6 +263,6 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
 }
 
 /** Answered from memory: Mopidy starts a process for each. */
-function isVersion({ call }: Permit): boolean {
-  return call.operation.name === 'core.get_version'
+function isVersion({ operation }: Request): boolean {
+  return operation.name === 'core.get_version'
 }

@@ -1,10 +1,14 @@
+import { Fault } from '../call/fault.ts'
 import { createConnection, type House } from './connection.ts'
 import { createDoorway } from './doorway.ts'
 import { createErrands } from './errand.ts'
+import type { Job } from './job.ts'
+import { plain } from './line.ts'
 import type { MpdPlayer } from './player.ts'
 import { createPool } from './pool.ts'
 import { createSeats } from './seat.ts'
 import { createShares } from './share.ts'
+import { untuned } from './tuning.ts'
 import { createWatch } from './watch.ts'
 
 const defaults = {
@@ -49,13 +53,25 @@ export interface MpdOptions {
   readonly limits?: Partial<MpdLimits>
 }
 
+/** An MPD as the gateway itself has it: whoever listens to clients gets no more of it than an `MpdPlayer`. */
+export interface WatchedMpd extends MpdPlayer {
+  /** The answers to `status` and `currentsong`, of one moment. It takes its turn like the rest. @throws Fault */
+  askState(): Promise<string>
+  /** Hears the name of each subsystem that changes; returns the way to stop hearing. */
+  onChange(listener: (subsystem: string) => void): () => void
+}
+
+/** Two questions with one answer. */
+const state = 'command_list_begin\nstatus\ncurrentsong\ncommand_list_end\n'
+const mostState = 64 * 1024
+
 /**
  * One player that speaks MPD, behind a few lines that all clients share.
  *
  * What a client sets for itself is set again wherever one of its commands goes, and what others set is taken back before:
  * no client notices another.
  */
-export function createMpd({ host, port, log, limits: given, now = () => performance.now() }: MpdOptions): MpdPlayer {
+export function createMpd({ host, port, log, limits: given, now = () => performance.now() }: MpdOptions): WatchedMpd {
   const limits = { ...defaults, ...given }
   const listeners = new Set<(subsystem: string) => void>()
   const doorway = createDoorway(host, port, limits, now)
@@ -97,7 +113,28 @@ export function createMpd({ host, port, log, limits: given, now = () => performa
     for (const listener of listeners) listener(subsystem)
   }
 
+  function askState(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      let text = ''
+      const { answerMs: ms } = limits
+      const own = { person: { id: '', reserve: false }, costly: false, isRead: true, tuning: untuned, channels: '' }
+      const way = { from: pool, isSeated: false, settle: undefined }
+      const frame = { ...plain, tells: true }
+      const job: Job = { text: state, frame, until: now() + ms, ms, ...own, ...way }
+      const unclear = () => reject(new Fault('player-unreachable', 'the player does not say what it does'))
+      errands.start(job, {
+        out(bytes) {
+          if (text.length <= mostState) text += Buffer.from(bytes).toString()
+        },
+        done: (count) => (count === Number.POSITIVE_INFINITY && text.length <= mostState ? resolve(text) : unclear()),
+        fail: reject,
+      })
+    })
+  }
+
   return {
+    askState,
+    onChange: house.listen,
     open: (person, settings = []) => createConnection(house, person, settings),
     get up() {
       return watch.up

@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path'
 import { Fault, messageOf } from '../call/fault.ts'
 import { isObject, parseMessage } from '../protocol/jsonrpc/message.ts'
 import { type Onevent, readOnevent } from '../protocol/librespot/onevent.ts'
-import { createCanvas, type Canvas } from './canvas.ts'
+import { type Canvas, createCanvas } from './canvas.ts'
 import type { PicturePlayer, RestEvent } from './player.ts'
 
 /** What `librespot --onevent` tells, through the socket that `stagedoor onevent` writes to. */

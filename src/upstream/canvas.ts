@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { clean } from '../protocol/rest/text.ts'
 import type { Picture, PicturePlayer } from './player.ts'
 
-/** Holds the picture of one player, and tells who looks at it when it is another one. */
-export interface Frame extends PicturePlayer {
+/** Holds the picture of one player, and tells who looks at it when it has changed. */
+export interface Canvas extends PicturePlayer {
   set(picture: Picture | undefined): void
   /** Changes some of it; when there was nothing yet, the rest is blank. */
   change(what: Partial<Picture>): void
@@ -12,7 +12,7 @@ export interface Frame extends PicturePlayer {
 }
 
 /** @param watch hears when the first begins to look and when the last has stopped */
-export function createFrame(now: () => number, watch: (isWatched: boolean) => void = () => {}): Frame {
+export function createCanvas(now: () => number, watch: (isWatched: boolean) => void = () => {}): Canvas {
   const listeners = new Set<() => void>()
   let picture: Picture | undefined
 
