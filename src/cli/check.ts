@@ -1,11 +1,12 @@
 import { explain } from '../config/explain.ts'
 import { loadConfig } from '../config/load.ts'
 import { parse, single } from './command.ts'
+import { compareWeb } from './webcheck.ts'
 
-/** Every problem of the configuration at once. */
-export const run = single('\n  stagedoor check [--json]', (args, io) => {
+/** Every problem of the configuration at once; of a sound one also where its players differ from it. */
+export const run = single('\n  stagedoor check [--json]', async (args, io) => {
   const { values } = parse(args, { json: { type: 'boolean' } }, { min: 0, max: 0 })
-  const { config, problems } = loadConfig(io.config, io.env)
+  const { config, problems, where } = loadConfig(io.config, io.env)
   if (values.json) io.out(JSON.stringify(problems, null, 2))
   else for (const problem of problems) io.out(explain(problem))
   if (!config) return 1
@@ -13,6 +14,9 @@ export const run = single('\n  stagedoor check [--json]', (args, io) => {
   const names = (keys: Iterable<string>) => [...keys].join(', ')
   if (!values.json) {
     io.out(`${io.config}: fine; players: ${names(players.keys())}; roles: ${names(Object.keys(roles))}`)
+  }
+  for (const { path, weight, text } of await compareWeb(players)) {
+    io.err(`${where(path) ?? where(path.replace(/\.web$/, '')) ?? io.config}: ${path}: ${weight}: ${text}`)
   }
   return 0
 })

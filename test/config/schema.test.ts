@@ -3,12 +3,18 @@ import { readFileSync } from 'node:fs'
 import { Check } from 'typebox/value'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { webClients } from '../../src/config/player.ts'
 import { ConfigFile } from '../../src/config/schema.ts'
+import { webClients as known } from '../../src/protocol/web/clients.ts'
 
 test('config/stagedoor.schema.json is what the code says: npx stagedoor schema > config/stagedoor.schema.json', () => {
   expect(JSON.parse(readFileSync('config/stagedoor.schema.json', 'utf8'))).toEqual(
     JSON.parse(JSON.stringify(ConfigFile)),
   )
+})
+
+test('the web clients that can be named are those that have a row', () => {
+  expect([...known.keys()].toSorted()).toEqual([...webClients].toSorted())
 })
 
 test('an editor finds the schema beside the shipped configuration, and the configuration fits it', () => {
