@@ -17,8 +17,8 @@ const gateway = await startGateway({
   data: values.data ?? '',
   log: createLog(config.log.level),
   limits: {
-    http: { requests: many },
-    websocket: { frames: many },
+    http: { requests: many, connections: 5_000, connectionsPerPeer: 5_000 },
+    websocket: { frames: many, upgrades: many, perAccount: 5_000, perAddress: 5_000 },
     mpd: { knocks: many },
   },
   now: Date.now,
