@@ -6,6 +6,8 @@ import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Identity } from '../identity/identity.ts'
 import { house } from '../protocol/house/catalog.ts'
+import type { WebClient } from '../protocol/web/clients.ts'
+import { filePath } from '../protocol/web/files.ts'
 import type { Picture, PicturePlayer } from '../upstream/player.ts'
 import { createTally } from './bucket.ts'
 import type { App } from './http.ts'
@@ -91,6 +93,15 @@ export function playersRoutes(app: App, deps: PlayersDeps): void {
       })
       return reply
     })
+  }
+}
+
+/** Where the pictures are that a player keeps itself, when its web clients are served and they are among them. */
+export function artOf(name: string, clients: readonly WebClient[]): NonNullable<ShownPlayer['art']> {
+  const client = clients.find(({ art }) => art)
+  return (address) => {
+    const path = client && filePath(client, address)
+    return path === undefined ? undefined : `/players/${name}${path}`
   }
 }
 
