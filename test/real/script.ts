@@ -242,7 +242,10 @@ export const mpdScript: readonly Step[] = [
   'seekid 15 6.5',
   'seekcur 7',
   'seekcur +1',
-  'play',
+  // MPD 0.23.12 now and then stands still for all its clients when it goes on from there
+  'stop',
+  { until: /state: stop/ },
+  'play 1',
   sounding,
   'next',
   { until: /^song: 2$.*audio:/ms },
