@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { PlayerConfig } from './config/player.ts'
+import { join } from 'node:path'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
 import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
@@ -11,16 +11,20 @@ import { machineNames } from './listen/certificate.ts'
 import { createHosts } from './listen/hosts.ts'
 import { createHttp, type HttpLimits } from './listen/http.ts'
 import { createMpdDoor, type MpdDoorLimits } from './listen/mpd/door.ts'
+import { playersRoutes, type ShownPlayer } from './listen/players.ts'
+import { restRoutes } from './listen/rest.ts'
+import { type EventSource, eventsRoom } from './listen/room.ts'
 import { createAnswer } from './listen/rpc.ts'
 import { createTls } from './listen/tls.ts'
 import { trustRoutes } from './listen/trust.ts'
 import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
+import { zeroconfRoutes } from './listen/zeroconf.ts'
+import { createNotify } from './notify/notify.ts'
 import { compile } from './policy/policy.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
-import { createMopidy } from './upstream/mopidy.ts'
-import { createMpd } from './upstream/mpd.ts'
-import type { MpdPlayer, RpcPlayer } from './upstream/player.ts'
+import { createOnevent } from './upstream/onevent.ts'
+import { type OpenPlayer, openPlayer } from './upstream/players.ts'
 
 /** What the gateway says of itself; pino's shape. */
 export interface Log {
@@ -43,12 +47,6 @@ export interface Gateway {
   /** A token for the first-run link; undefined once there is an account. */
   createSetup(): string | undefined
   close(): Promise<void>
-}
-
-/** One player by the transports it is reached with. */
-interface Transports {
-  readonly rpc: RpcPlayer | undefined
-  readonly mpd: MpdPlayer | undefined
 }
 
 /**
@@ -104,7 +102,8 @@ export async function startGateway(deps: {
     )
     const { identity, sessions } = createIdentity({ accounts, now, onEvent: (event) => audit.writeSignIn(event) })
     const policy = compile(config.roles)
-    const gate = createGate({ policy: () => policy, limiter: createLimiter(), audit })
+    const notify = closing(createNotify({ targets: config.notify, now, log }), (part) => part.close())
+    const gate = createGate({ policy: () => policy, limiter: createLimiter(), audit, alarm: notify.tell })
 
     const names = () => machineNames(config.listen.https.names)
     const tls = closing(
@@ -112,20 +111,20 @@ export async function startGateway(deps: {
       (part) => part.close(),
     )
 
-    const players = new Map<string, Transports>()
-    for (const [name, player] of config.players) {
+    const onevent = closing(createOnevent({ path: join(data, 'onevent.sock'), now, log }), (part) => part.close())
+    const players = new Map<string, OpenPlayer>()
+    for (const [name, place] of config.players) {
       players.set(
         name,
-        closing(connect(player, { log, now }), ({ rpc, mpd }) => Promise.all([rpc?.close(), mpd?.close()])),
+        closing(openPlayer(name, place, { log, now, onevent }), (player) => player.close()),
       )
     }
+    if (having(players, 'onevent').size > 0) await onevent.listen()
     const defaultPlayer = [...config.players.keys()][0] as string
-    const answers = new Map(
-      [...players].flatMap(([name, { rpc }]) => {
-        const onInternal = (fault: Error, request: string) => log.error({ err: fault.cause, request }, 'internal error')
-        return rpc ? [[name, { rpc, answer: createAnswer({ gate, player: name, rpc, now, onInternal }) }] as const] : []
-      }),
-    )
+    const answers = map(having(players, 'rpc'), ({ rpc }, name) => {
+      const onInternal = (fault: Error, request: string) => log.error({ err: fault.cause, request }, 'internal error')
+      return { rpc, answer: createAnswer({ gate, player: name, rpc, now, onInternal }) }
+    })
 
     const hosts = createHosts(names())
     const http = closing(
@@ -135,9 +134,7 @@ export async function startGateway(deps: {
         gate,
         identity,
         sessions,
-        players: new Map(
-          [...players].map(([name, transports]) => [name, served(transports, answers.get(name)?.answer)]),
-        ),
+        players: map(players, (player, name) => served(player, answers.get(name)?.answer)),
         defaultPlayer,
         log,
         ready: () => accounts.ready,
@@ -146,14 +143,20 @@ export async function startGateway(deps: {
       (part) => part.close(),
     )
     trustRoutes(http, tls)
+    const shared = { gate, identity, hosts, now }
+    restRoutes(http, { ...shared, players: rests(players), defaultPlayer })
+    zeroconfRoutes(http, {
+      ...shared,
+      players: map(having(players, 'zeroconf'), ({ zeroconf }) => zeroconf),
+      pairing: { isOpen: (player) => accounts.pairing(player) !== undefined, take: accounts.takePairing },
+    })
+    playersRoutes(http, { ...shared, players: map(players, shown) })
     closing(
       attachWebsocket(http.server, {
-        gate,
-        identity,
+        ...shared,
         players: answers,
+        rooms: [...sources(players)].map(([name, source]) => eventsRoom(name, source, shared)),
         defaultPlayer,
-        hosts,
-        now,
         newId: randomUUID,
         ...(limits.websocket && { limits: limits.websocket }),
       }),
@@ -164,7 +167,7 @@ export async function startGateway(deps: {
     const https = await listen(http.server, config.listen.https)
 
     const { mpd, plainMpd } = config.listen
-    const speakers = new Map([...players].flatMap(([name, { mpd }]) => (mpd ? [[name, mpd] as const] : [])))
+    const speakers = map(having(players, 'mpd'), ({ mpd }) => mpd)
     const door = closing(
       createMpdDoor({ gate, identity, players: speakers, now, log, ...(limits.mpd && { limits: limits.mpd }) }),
       (part) => part.close(),
@@ -187,16 +190,33 @@ export async function startGateway(deps: {
   }
 }
 
-/** The MPD side keeps to a clock of its own that is never set: time of day jumps on machines that start without it. */
-function connect(player: PlayerConfig, deps: { log: Log; now(): number }): Transports {
-  const mpd = 'mpd' in player ? player.mpd : undefined
-  const speaksMpd = mpd === undefined ? undefined : new URL(`tcp://${mpd}`)
-  return {
-    rpc: player.kind === 'mopidy' ? createMopidy({ url: player.http, ...deps }) : undefined,
-    mpd:
-      speaksMpd &&
-      createMpd({ host: speaksMpd.hostname.replace(/^\[|\]$/g, ''), port: Number(speaksMpd.port), log: deps.log }),
-  }
+type Players = ReadonlyMap<string, OpenPlayer>
+
+/** The players that can be reached in this way. */
+function having<W extends keyof OpenPlayer>(players: Players, way: W) {
+  const has = (
+    entry: [string, OpenPlayer],
+  ): entry is [string, OpenPlayer & { [K in W]-?: NonNullable<OpenPlayer[W]> }] => entry[1][way] !== undefined
+  return new Map([...players].filter(has))
+}
+
+function map<A, B>(from: ReadonlyMap<string, A>, make: (value: A, name: string) => B): Map<string, B> {
+  return new Map([...from].map(([name, value]) => [name, make(value, name)]))
+}
+
+/** Those that answer as a player of the family does. */
+function rests(players: Players) {
+  return new Map(
+    [...having(players, 'rest')].flatMap(([name, { kind, rest }]) =>
+      kind === 'go-librespot' || kind === 'librespot-java' ? [[name, { kind, player: rest }]] : [],
+    ),
+  )
+}
+
+/** The players of the librespot family that tell what they do. */
+function sources(players: Players): ReadonlyMap<string, EventSource> {
+  const told = map(having(players, 'onevent'), ({ onevent }) => ({ kind: 'librespot', player: onevent }) as const)
+  return new Map<string, EventSource>([...rests(players), ...told])
 }
 
 /** A door as the configuration has it; what `limits` say of it goes before. */
@@ -211,12 +231,24 @@ function entrance({ host, port, ...own }: MpdDoorConfig, limits: Partial<MpdDoor
   }
 }
 
-/** A player as the HTTP door sees it: up when everything it was configured with is. */
-function served({ rpc, mpd }: Transports, answer: ReturnType<typeof createAnswer> | undefined) {
+/** A player as the HTTP door sees it. */
+function served(player: OpenPlayer, answer: ReturnType<typeof createAnswer> | undefined) {
   return {
     ...(answer && { answer }),
     get up() {
-      return (rpc?.up ?? true) && (mpd?.up ?? true)
+      return player.up
+    },
+  }
+}
+
+/** A player as pages see it. */
+function shown(player: OpenPlayer): ShownPlayer {
+  const { kind, picture } = player
+  return {
+    kind,
+    ...(picture && { picture }),
+    get up() {
+      return player.up
     },
   }
 }
