@@ -10,7 +10,7 @@ export interface Sitter {
    *
    * @param retouch has drawn at once what is known of a change without asking
    */
-  watch(changed: () => void, retouch: (draw: (canvas: Canvas) => void) => void): () => void
+  watch(changed: () => void, retouch: (draw: (canvas: Canvas) => unknown) => void): () => void
 }
 
 export interface PictureLimits {

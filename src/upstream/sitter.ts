@@ -11,17 +11,35 @@ const ask = (name: Question['operation']['name'], args: Question['args'] = {}): 
   args,
 })
 
+/** How long a picture waits for its image. */
+const artMs = 300
+
 /** @param now unix ms */
 export function mopidySitter(player: MopidyPlayer, now: () => number): Sitter {
-  /** The latest picture that was asked for: a search that Mopidy may need long for. */
-  let art: { readonly uri: string; readonly address: string | null } | undefined
+  /** The latest image that was asked for, and undefined for the one that could not be. */
+  let art: { readonly uri: string; readonly found: Promise<string | null | undefined> } | undefined
+  let retouch: Parameters<Sitter['watch']>[1] | undefined
 
+  /** Mopidy may search long for an image: the picture does not wait for it, and gets it when it comes. */
   async function artOf(uri: string): Promise<string | null> {
-    if (art?.uri === uri) return art.address
-    const images = await player.ask(ask('core.library.get_images', { uris: [uri] })).catch(() => undefined)
-    const address = isObject(images) ? bestOf(images[uri]) : null
-    if (images !== undefined) art = { uri, address }
-    return address
+    if (art?.uri !== uri) art = { uri, found: findArt(uri) }
+    const { found } = art
+    const late = Symbol('late')
+    const patience = new Promise<typeof late>((resolve) => setTimeout(resolve, artMs, late))
+    const address = await Promise.race([found, patience])
+    if (address !== late) return address ?? null
+    void found.then((at) => retouch?.((canvas) => canvas.picture?.uri === uri && canvas.change({ art: at ?? null })))
+    return null
+  }
+
+  async function findArt(uri: string): Promise<string | null | undefined> {
+    try {
+      const images = await player.ask(ask('core.library.get_images', { uris: [uri] }))
+      return isObject(images) ? bestOf(images[uri]) : null
+    } catch {
+      if (art?.uri === uri) art = undefined
+      return undefined
+    }
   }
 
   return {
@@ -61,16 +79,18 @@ export function mopidySitter(player: MopidyPlayer, now: () => number): Sitter {
         },
       } satisfies Picture
     },
-    watch(changed, retouch) {
+    watch(changed, draw) {
+      retouch = draw
       const unhear = player.onEvent(({ event, volume, mute, time_position: position }) => {
-        if (event === 'volume_changed') retouch((canvas) => canvas.change({ volume: percentOf(volume) }))
-        else if (event === 'mute_changed') retouch((canvas) => canvas.change({ muted: mute === true }))
-        else if (event === 'seeked') retouch((canvas) => canvas.change({ position: countOf(position), at: now() }))
+        if (event === 'volume_changed') draw((canvas) => canvas.change({ volume: percentOf(volume) }))
+        else if (event === 'mute_changed') draw((canvas) => canvas.change({ muted: mute === true }))
+        else if (event === 'seeked') draw((canvas) => canvas.change({ position: countOf(position), at: now() }))
         // Nothing of the stored playlists is in a picture.
         else if (!event.startsWith('playlist')) changed()
       })
       const unstand = player.onStand(changed)
       return () => {
+        retouch = undefined
         unhear()
         unstand()
       }
