@@ -23,8 +23,11 @@ export interface ExchangeLimits {
 
 /** One question and its answer over plain HTTP, and never a second attempt: nobody knows what became of the first. */
 export interface Exchange {
-  /** @throws Fault `player-unreachable`, `player-timeout` or `too-large`; the last one before anything is sent */
-  ask(question: Encoded): Promise<Answer>
+  /**
+   * @param fields of the header, of our own writing
+   * @throws Fault `player-unreachable`, `player-timeout` or `too-large`; the last one before anything is sent
+   */
+  ask(question: Encoded, fields?: Readonly<Record<string, string>>): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -50,7 +53,7 @@ export function createExchange(origin: URL, limits: ExchangeLimits): Exchange {
     allowH2: false,
   })
 
-  async function ask({ method, path, contentType, body }: Encoded): Promise<Answer> {
+  async function ask({ method, path, contentType, body }: Encoded, fields = {}): Promise<Answer> {
     if (Buffer.byteLength(body ?? '') > limits.questionBytes) {
       throw new Fault('too-large', 'more than the player is sent')
     }
@@ -60,7 +63,7 @@ export function createExchange(origin: URL, limits: ExchangeLimits): Exchange {
       const response = await pool.request({
         method,
         path,
-        headers: { ...acceptance, ...(contentType !== undefined && { 'content-type': contentType }) },
+        headers: { ...fields, ...acceptance, ...(contentType !== undefined && { 'content-type': contentType }) },
         body: body ?? null,
         signal: patience,
       })
@@ -81,8 +84,8 @@ export function createExchange(origin: URL, limits: ExchangeLimits): Exchange {
   return { ask, close: () => pool.destroy() }
 }
 
-function isMethod(method: string): method is 'GET' | 'POST' {
-  return method === 'GET' || method === 'POST'
+function isMethod(method: string): method is 'GET' | 'POST' | 'DELETE' {
+  return method === 'GET' || method === 'POST' || method === 'DELETE'
 }
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
