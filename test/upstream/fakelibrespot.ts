@@ -465,7 +465,7 @@ export async function startFakeLibrespot(kind: Kind): Promise<FakeLibrespot> {
       case 'html':
         return void response.writeHead(200, { 'content-type': 'text/html' }).end('<b>alice-of-spotify</b>')
       case 'gzip':
-        return void response.writeHead(200, { ...json, 'content-encoding': 'gzip' }).end('x')
+        return void response.writeHead(200, { ...json, 'content-encoding': 'gzip' }).end('null')
       case 'redirect':
         return void response.writeHead(307, { location: `${fake.url}/token` }).end()
       case 'switch':
