@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { PlayerConfig } from './config/player.ts'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
 import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
@@ -17,14 +18,19 @@ import { type EventSource, eventsRoom } from './listen/room.ts'
 import { createAnswer } from './listen/rpc.ts'
 import { createTls } from './listen/tls.ts'
 import { trustRoutes } from './listen/trust.ts'
+import { type WebServed, webFileRoutes } from './listen/web/files.ts'
+import { createForwarded } from './listen/web/forwarded.ts'
 import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { zeroconfRoutes } from './listen/zeroconf.ts'
 import { createNotify } from './notify/notify.ts'
 import { compile } from './policy/policy.ts'
+import { otherClient, webClients } from './protocol/web/clients.ts'
+import { filePath } from './protocol/web/files.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
+import { createWebServer } from './upstream/web.ts'
 
 /** What the gateway says of itself; pino's shape. */
 export interface Log {
@@ -120,6 +126,13 @@ export async function startGateway(deps: {
       )
     }
     if (having(players, 'onevent').size > 0) await onevent.listen()
+    const web = new Map<string, WebServed>()
+    for (const [name, place] of config.players) {
+      const clients = clientsOf(place)
+      if (place.kind !== 'mopidy' || clients.length === 0) continue
+      const files = closing(createWebServer({ url: place.http }), (part) => part.close())
+      web.set(name, { clients, files, url: place.http })
+    }
     const defaultPlayer = [...config.players.keys()][0] as string
     const answers = map(having(players, 'rpc'), ({ rpc }, name) => {
       const onInternal = (fault: Error, request: string) => log.error({ err: fault.cause, request }, 'internal error')
@@ -150,7 +163,10 @@ export async function startGateway(deps: {
       players: map(having(players, 'zeroconf'), ({ zeroconf }) => zeroconf),
       pairing: { isOpen: (player) => accounts.pairing(player) !== undefined, take: accounts.takePairing },
     })
-    playersRoutes(http, { ...shared, players: map(players, shown) })
+    playersRoutes(http, { ...shared, players: map(players, (player, name) => shown(player, name, web.get(name))) })
+    // Made of what lasts as long as the accounts do.
+    const forwarded = createForwarded(JSON.stringify(accounts.keys().at(-1)?.jwk))
+    await webFileRoutes(http, { ...shared, players: web, defaultPlayer, forwarded })
     closing(
       attachWebsocket(http.server, {
         ...shared,
@@ -242,15 +258,32 @@ function served(player: OpenPlayer, answer: ReturnType<typeof createAnswer> | un
 }
 
 /** A player as pages see it. */
-function shown(player: OpenPlayer): ShownPlayer {
+function shown(player: OpenPlayer, name: string, web: WebServed | undefined): ShownPlayer {
   const { kind, picture } = player
+  const pictures = web?.clients.find(({ art }) => art)
   return {
     kind,
     ...(picture && { picture }),
+    ...(pictures && {
+      art(address) {
+        const path = filePath(pictures, address)
+        return path && `/players/${name}${path}`
+      },
+    }),
     get up() {
       return player.up
     },
   }
+}
+
+/** The web clients of a player that people may open. */
+function clientsOf(player: PlayerConfig): WebServed['clients'] {
+  if (player.kind !== 'mopidy') return []
+  return (player.web ?? []).flatMap((client) => {
+    if (typeof client === 'object') return [otherClient(client.path, client.capability)]
+    const known = webClients.get(client)
+    return known ? [known] : []
+  })
 }
 
 async function listen(server: Server, where: { host: string; port: number }): Promise<number> {
