@@ -1,7 +1,7 @@
 import { Fault } from '../call/fault.ts'
 import type { Client, Job } from './job.ts'
 import { createLane, type Lane, type LaneEntry, type LaneLimits } from './lane.ts'
-import { type Asker, gone, type Line, plain } from './line.ts'
+import { type Asker, gone, type Line } from './line.ts'
 import type { Taker } from './pool.ts'
 import type { TakeSeat } from './seat.ts'
 import { retuning, type Tuning } from './tuning.ts'
@@ -87,8 +87,7 @@ export class Errand implements LaneEntry, Taker, Asker {
       return this.#reach(true)
     }
     const text = retuning(line.tuning, job.tuning) + (line.channels === job.channels ? '' : job.channels)
-    // A read may be asked anew when the line turns out to be out of step; a change is not sent before that is known.
-    if (text === '' && (job.isRead || !line.doubtful)) return this.#speak(line, true)
+    if (text === '') return this.#speak(line)
     this.#step = 'tuning'
     const ready: Asker = {
       out() {},
@@ -99,13 +98,13 @@ export class Errand implements LaneEntry, Taker, Asker {
         }
         line.tuning = job.tuning
         line.channels = job.channels
-        if (this.#client) this.#speak(line, false)
+        if (this.#client) this.#speak(line)
         else this.#end()
       },
       fail: (fault) => this.#untuned(fault),
     }
     // One list: what is set is set at once, or this line is not used.
-    line.ask(text === '' ? '' : `command_list_begin\n${text}command_list_end\n`, ready, plain, true)
+    line.ask(`command_list_begin\n${text}command_list_end\n`, ready)
   }
 
   /** Nothing of the client's was sent yet, so even a change may take another line. */
@@ -116,12 +115,12 @@ export class Errand implements LaneEntry, Taker, Asker {
     this.#reach(true)
   }
 
-  #speak(line: Line, fenced: boolean) {
+  #speak(line: Line) {
     const { text, frame } = this.#job
     this.#step = 'asking'
     if (text === '') return this.done(Number.POSITIVE_INFINITY)
     this.#client?.sent?.()
-    line.ask(text, this, frame, fenced)
+    line.ask(text, this, frame)
   }
 
   out(bytes: Uint8Array): void | Promise<void> {

@@ -67,12 +67,10 @@ export const plain: Frame = { pieces: 0 }
 
 /** A greeted connection that asks one thing at a time. What is said unasked, or is no legal answer, ends it. */
 export interface Line {
-  /**
-   * @param frame what the answer may be; one without binary pieces when left out
-   * @param fenced first makes sure that nothing of an earlier answer is still to come: a line that is not in step ends,
-   * and nothing was heard
-   */
-  ask(text: string, asker: Asker, frame?: Frame, fenced?: boolean): void
+  /** @param frame what the answer may be; one without binary pieces when left out */
+  ask(text: string, asker: Asker, frame?: Frame): void
+  /** Makes sure that nothing of the last answer is still to come: a line that is not in step ends, and never calls back. */
+  check(done: () => void): void
   write(text: string): void
   readonly alive: boolean
   /** Whether what was answered last may not have been all of it. */
@@ -99,8 +97,6 @@ export function createLine(socket: Socket, bytes: number): Line {
   let reply: Reply | undefined
   let doubtful = false
   let fence: Fence | undefined
-  /** Nothing is asked but whether the line is in step. */
-  let isCheck = false
 
   function drop(fault: Fault): void {
     if (!alive) return
@@ -112,20 +108,15 @@ export function createLine(socket: Socket, bytes: number): Line {
     asker?.fail(fault)
   }
 
-  function hear(chunk: Uint8Array) {
-    // An answer nobody waits for would be taken for the next one's.
-    if (!asked || !reply) return drop(gone())
+  function hear(chunk: Buffer) {
     try {
-      const rest = fence ? fence.push(chunk) : chunk
-      if (rest === undefined) return
-      fence = undefined
-      if (isCheck && rest.length > 0) throw gone()
-      if (isCheck) return finish(asked)
-      if (rest.length === 0) return
+      if (fence) return pass(fence, chunk)
+      // An answer nobody waits for would be taken for the next one's.
+      if (!asked || !reply) throw gone()
       heard = true
       // What went wrong with a song is told with its name, even among numbers.
-      doubtful ||= Buffer.from(rest.buffer, rest.byteOffset, rest.length).includes('error: ')
-      const { out, done } = reply.push(rest)
+      doubtful ||= chunk.includes('error: ')
+      const { out, done } = reply.push(chunk)
       hand(asked, out, 0, done)
     } catch (error) {
       drop(Fault.from(error))
@@ -147,9 +138,11 @@ export function createLine(socket: Socket, bytes: number): Line {
     }
   }
 
-  function finish(asker: Asker): void {
-    asked = undefined
-    asker.done(Number.POSITIVE_INFINITY)
+  function pass(through: Fence, chunk: Uint8Array): void {
+    if (!through.push(chunk)) return
+    fence = undefined
+    doubtful = false
+    through.done()
   }
 
   async function hold(held: Promise<void>, asker: Asker, ...rest: [readonly Uint8Array[], number, boolean]) {
@@ -174,17 +167,20 @@ export function createLine(socket: Socket, bytes: number): Line {
   socket.resume()
 
   return {
-    ask(text, asker, frame = plain, fenced = false) {
+    ask(text, asker, frame = plain) {
       if (!alive) return asker.fail(gone())
-      if (asked) throw new Fault('internal', 'one question at a time')
+      if (asked || fence) throw new Fault('internal', 'one question at a time')
       heard = false
       reply = createReply({ bytes, ...frame })
       asked = asker
-      fence = fenced && doubtful ? createFence() : undefined
-      isCheck = fenced && text === ''
-      if (isCheck && !fence) return finish(asker)
       doubtful = frame.tells === true
-      socket.write(fence ? fence.question + text : text)
+      socket.write(text)
+    },
+    check(done) {
+      if (!alive) return
+      if (asked || fence) throw new Fault('internal', 'one question at a time')
+      fence = createFence(done)
+      socket.write(fence.question)
     },
     write(text) {
       if (alive) socket.write(text)
@@ -208,28 +204,29 @@ export function createLine(socket: Socket, bytes: number): Line {
 
 /**
  * Text of media may look like the end of an answer, and its real rest then comes when somebody else has the line. So
- * before the next question a command that no player knows is asked, whose name nobody can guess: until the player says
- * that it does not know just this one, nothing that comes is an answer to what is asked next.
+ * a command that no player knows is asked, whose name nobody can guess: once the player says that it does not know just
+ * this one, it has said all it had to say.
  */
 interface Fence {
   readonly question: string
-  /** What came behind it; undefined until it came. @throws Fault when something else did */
-  push(chunk: Uint8Array): Uint8Array | undefined
+  /** Whether it was answered. @throws Fault when something else came */
+  push(chunk: Uint8Array): boolean
+  done(): void
 }
 
-function createFence(): Fence {
+function createFence(done: () => void): Fence {
   const name = `sd_${randomBytes(8).toString('hex')}`
   let text = ''
 
   return {
     question: `${name}\n`,
+    done,
     push(chunk) {
-      const end = chunk.indexOf(0x0a)
-      const part = end < 0 ? chunk : chunk.subarray(0, end)
-      text += Buffer.from(part).toString('latin1')
+      text += Buffer.from(chunk).toString('latin1')
+      const end = text.indexOf('\n')
       const isIt = text.startsWith('ACK [5@0] ') && text.includes(name)
-      if (text.length > 200 || (end >= 0 && !isIt)) throw gone()
-      return end < 0 ? undefined : chunk.subarray(end + 1)
+      if (text.length > 200 || (end >= 0 && !(isIt && end === text.length - 1))) throw gone()
+      return end >= 0
     },
   }
 }

@@ -26,7 +26,7 @@ const defaults = {
   /** Commands waiting, all and one person's, and one person's when another costly one comes. */
   waiting: 1024,
   waitingEach: 64,
-  costlyEach: 16,
+  costlyEach: 64,
   /** One attempt to connect and be greeted, and all of them together. */
   greetingMs: 2_000,
   openMs: 6_000,

@@ -26,6 +26,8 @@ export interface PoolLimits {
   readonly unusedMs: number
   /** After a connect was refused while others work, until the next. */
   readonly pauseMs: number
+  /** How long a player may take to say whether a line is in step. */
+  readonly answerMs: number
 }
 
 export interface Pool extends Source {
@@ -38,6 +40,8 @@ export function createPool(dial: () => Promise<Line>, limits: PoolLimits, now: (
   const lines = new Set<Line>()
   /** The latest used is the last. */
   const free: Line[] = []
+  /** Given back, and not yet known to be in step. */
+  const checked = new Set<Line>()
   /** Who waits, and whether only a fresh one will do. */
   const waiting = new Map<Taker, boolean>()
   let dialing = false
@@ -67,6 +71,7 @@ export function createPool(dial: () => Promise<Line>, limits: PoolLimits, now: (
     lines.add(line)
     line.onEnd(() => {
       lines.delete(line)
+      checked.delete(line)
       const index = free.indexOf(line)
       if (index >= 0) free.splice(index, 1)
       advance()
@@ -102,6 +107,11 @@ export function createPool(dial: () => Promise<Line>, limits: PoolLimits, now: (
     free.push(line)
   }
 
+  function offer(line: Line): void {
+    hand(line, false)
+    advance()
+  }
+
   return {
     take(taker, fresh) {
       if (isClosed) return taker.failed(gone())
@@ -113,12 +123,20 @@ export function createPool(dial: () => Promise<Line>, limits: PoolLimits, now: (
     withdraw: (taker) => void waiting.delete(taker),
     give(line) {
       if (!line.alive) return
-      hand(line, false)
-      advance()
+      if (!line.doubtful) return offer(line)
+      // At once, so that whoever is next need not wait for it.
+      line.usedAt = now()
+      checked.add(line)
+      line.check(() => {
+        checked.delete(line)
+        offer(line)
+      })
     },
     sweep() {
       const before = now() - limits.unusedMs
       for (const line of free.filter(({ usedAt }) => usedAt <= before)) line.drop(gone())
+      const late = now() - limits.answerMs
+      for (const line of [...checked]) if (line.usedAt <= late) line.drop(gone())
       advance()
     },
     close() {

@@ -109,9 +109,15 @@ const says =
 const saysTwice =
   (first: string, second: string, ms: number) =>
   ({ wire: { socket } }: Question) => {
+    const finish = () => {
+      socket.write(second)
+      socket.resume()
+    }
     socket.write(first)
-    if (ms < 0) setImmediate(() => socket.write(second))
-    else setTimeout(() => socket.write(second), ms)
+    // A player answers in order: what is asked meanwhile comes after.
+    socket.pause()
+    if (ms < 0) setImmediate(finish)
+    else setTimeout(finish, ms)
   }
 
 const ack = /^ACK \[52@0\] \{\w+\} \P{Cc}*\n$/u

@@ -59,7 +59,7 @@ describe('a connection that subscribed', () => {
     await house.fake.until(() => house.fake.open === 0)
     expect(await ask(player.open(bob), 'readmessages')).toBe('OK\n')
     expect(await ask(link, 'setvol 1')).toBe('OK\n')
-    expect(house.fake.asked).toBe(2)
+    expect(house.fake.asked, 'not the one that was subscribed on').toBeGreaterThan(1)
   })
 
   test('a subscription that the player refused ties nothing, and its line is not used again', async () => {
