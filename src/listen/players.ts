@@ -8,6 +8,7 @@ import type { Identity } from '../identity/identity.ts'
 import { house } from '../protocol/house/catalog.ts'
 import type { WebClient } from '../protocol/web/clients.ts'
 import { filePath } from '../protocol/web/files.ts'
+import { lookAt } from '../upstream/picture.ts'
 import type { Picture, PicturePlayer } from '../upstream/player.ts'
 import { createTally } from './bucket.ts'
 import type { App } from './http.ts'
@@ -75,7 +76,8 @@ export function playersRoutes(app: App, deps: PlayersDeps): void {
     app.get(`/players/${name}/state`, { exposeHeadRoute: false, preParsing }, async (request, reply) => {
       const by = admit(request, name, house['GET /players/{name}/state'])
       if (!wantsStream(request)) {
-        if (watched.picture) return show(by, watched.picture)
+        const picture = await lookAt(watched)
+        if (picture) return show(by, picture)
         throw new Fault('player-unreachable', 'what the player is doing is not known', { retryAfter: 1 })
       }
       streams.open(by, {
