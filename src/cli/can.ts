@@ -21,6 +21,7 @@ import { tokenize } from '../protocol/mpd/token.ts'
 import { parseBody } from '../protocol/rest/body.ts'
 import { decodeRest } from '../protocol/rest/decode.ts'
 import { findRow } from '../protocol/rest/route.ts'
+import { webFiles } from '../protocol/web/files.ts'
 import { irisHttp } from '../protocol/web/iris.ts'
 import { muse } from '../protocol/web/muse.ts'
 import { musicbox } from '../protocol/web/musicbox.ts'
@@ -74,7 +75,7 @@ export const run = single(usage, async (args, io) => {
 
 /** The catalogs of plain HTTP that each kind of player has. */
 const restOf: Readonly<Record<PlayerConfig['kind'], readonly Catalog[]>> = {
-  mopidy: [irisHttp, party, pibox, musicbox, muse, house],
+  mopidy: [webFiles, irisHttp, party, pibox, musicbox, muse, house],
   mpd: [house],
   'go-librespot': [goLibrespot, house],
   'librespot-java': [librespotJava, house],

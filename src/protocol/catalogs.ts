@@ -5,6 +5,7 @@ import { librespotJava } from './librespot/java.ts'
 import { zeroconf, zeroconfOpen } from './librespot/zeroconf.ts'
 import { mopidy } from './mopidy/catalog.ts'
 import { mpd } from './mpd/catalog.ts'
+import { webFiles } from './web/files.ts'
 import { iris, irisHttp } from './web/iris.ts'
 import { muse } from './web/muse.ts'
 import { musicbox } from './web/musicbox.ts'
@@ -19,6 +20,7 @@ export const catalogs: ReadonlyMap<string, Catalog> = new Map<string, Catalog>([
   ['librespot-java', librespotJava],
   ['zeroconf', zeroconf],
   ['zeroconf in a pairing window', zeroconfOpen],
+  ['files of web clients', webFiles],
   ['Iris', iris],
   ['Iris by HTTP', irisHttp],
   ['Party', party],

@@ -93,6 +93,7 @@ describe('can', () => {
     [0, 'guest', 'GET /?action=getInfo', '--player=bath'],
     [1, 'owner', 'POST / action=addUser&userName=a&blob=x&clientKey=y', '--player=bath'],
     [0, 'guest', 'GET /players/home/state'],
+    [0, 'guest', 'GET /iris/'],
     [1, 'member', 'POST /iris/http/restart'],
     [1, 'owner', 'POST /iris/http/run_command {"id":1}'],
     [0, 'guest', 'POST /party/add local:track:a.flac'],
