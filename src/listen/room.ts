@@ -19,8 +19,28 @@ export interface Room {
   readonly answer?: Answer
   /** Whether somebody may come in, beyond having anything to do with the player. @throws Fault */
   admit?(by: User, requestId: string): void
+  /** Gives a client that came in a seat of its own, for where the player has to know one from another. @throws Fault */
+  join?(visitor: Visitor): Seat
   /** Hears what clients are to be told, and what it takes to be told; returns the way to stop hearing. */
   listen(hear: (capability: Capability | Standing, write: () => string) => void): () => void
+}
+
+/** A client at its seat. */
+export interface Visitor {
+  readonly by: User
+  /** As the client named us, already found to be ours. */
+  readonly host: string
+  /** Tells it, if it may be told. */
+  tell(capability: Capability, write: () => string): void
+  /** The player has nothing more for it. */
+  end(): void
+}
+
+export interface Seat {
+  /** Answers in no order of its own: whoever asks here tells answers apart by what is in them. */
+  readonly answer: Answer
+  /** The client has gone. */
+  leave(): void
 }
 
 /** Mopidy's own WebSocket: JSON-RPC both ways, and events. */

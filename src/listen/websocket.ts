@@ -13,7 +13,7 @@ import { createBuckets, createTally } from './bucket.ts'
 import { credentialOf } from './credential.ts'
 import type { Hosts } from './hosts.ts'
 import { HttpFault } from './problem.ts'
-import { type Room, rpcRoom } from './room.ts'
+import { type Room, rpcRoom, type Seat } from './room.ts'
 import type { Answer } from './rpc.ts'
 import { checkUpgrade, refuseUpgrade, targetOf } from './upgrade.ts'
 import { type Client, clientDefaults, createClient } from './wsclient.ts'
@@ -135,18 +135,36 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     if (gate.capabilitiesOf(by, player).length === 0) throw new Fault('forbidden', 'nothing there is for you')
     if (accounts.of(by.id) >= limits.perAccount) throw tooMany('too many connections of this account')
     room.admit?.(by, deps.newId())
-    sockets.handleUpgrade(request, stream, head, (ws) => open(ws, by, room))
+    const visit = createVisit(room, by, request.headers.host ?? '')
+    sockets.handleUpgrade(request, stream, head, (ws) => open(ws, by, room, visit))
+    if (visit.client === undefined) visit.seat?.leave()
   }
 
-  function open(ws: WebSocket, by: User, room: Room): void {
+  /** What a client has at its player alone; it is asked for before anything is answered, so that it can be refused. */
+  function createVisit(room: Room, by: User, host: string): Visit {
+    const visit: Visit = { seat: undefined, client: undefined }
+    visit.seat = room.join?.({
+      by,
+      host,
+      tell: (capability, write) => visit.client && tell(visit.client, room, capability, write),
+      end: () => visit.client?.end('gone'),
+    })
+    return visit
+  }
+
+  function open(ws: WebSocket, by: User, room: Room, visit: Visit): void {
     const { newId } = deps
-    const { answer } = room
+    const { seat } = visit
+    const answer = seat ? seat.answer : room.answer
+    const isOrdered = seat === undefined
     const renew = (user: User) => identity.renew(user)
     const takeFrame = () => takeFrameOf(by.id, now())
-    const client = createClient({ ws, by, answer, limits, newId, renew, takeFrame, overflowing })
+    const client = createClient({ ws, by, answer, isOrdered, limits, newId, renew, takeFrame, overflowing })
+    visit.client = client
     clients.set(client, room)
     accounts.add(by.id)
     ws.on('close', () => {
+      seat?.leave()
       clients.delete(client)
       accounts.remove(by.id)
     })
@@ -162,10 +180,16 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
   function fanOut(room: Room, capability: Capability | Standing, write: () => string): void {
     let text: string | undefined
     for (const [client, theirs] of clients) {
-      if (theirs !== room || client.by.until <= now() || !gate.may(client.by, room.player, capability)) continue
-      text ??= write()
-      client.deliver(text)
+      if (theirs !== room) continue
+      tell(client, room, capability, () => {
+        text ??= write()
+        return text
+      })
     }
+  }
+
+  function tell(client: Client, { player }: Room, capability: Capability | Standing, write: () => string): void {
+    if (client.by.until > now() && gate.may(client.by, player, capability)) client.deliver(write())
   }
 
   function sweep(): void {
@@ -203,6 +227,12 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
       await Promise.all(gone)
     },
   }
+}
+
+/** A client and its seat, which come about one after the other. */
+interface Visit {
+  seat: Seat | undefined
+  client: Client | undefined
 }
 
 function tooMany(detail: string): Fault {

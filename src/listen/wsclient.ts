@@ -22,6 +22,7 @@ const goodbyes = {
   binary: [1003, 'text only'],
   unfinished: [1008, 'a message was left unfinished'],
   unasked: [1008, 'nothing is taken here'],
+  gone: [1012, 'the player is not there any more'],
   slow: [1013, 'reading too slowly'],
   flood: [1013, 'too many messages'],
   over: [4401, 'the sign-in has ended'],
@@ -51,6 +52,8 @@ export interface ClientDeps {
   readonly by: User
   /** Undefined where nothing is taken. */
   readonly answer: Answer | undefined
+  /** Whether answers have to come in the order of the questions. */
+  readonly isOrdered: boolean
   readonly limits: ClientLimits
   newId(): string
   renew(user: User): User | undefined
@@ -65,7 +68,16 @@ interface Slot {
   text?: string
 }
 
-export function createClient({ ws, answer, limits, newId, takeFrame, overflowing, ...deps }: ClientDeps): Client {
+export function createClient({
+  ws,
+  answer,
+  isOrdered,
+  limits,
+  newId,
+  takeFrame,
+  overflowing,
+  ...deps
+}: ClientDeps): Client {
   const inbox: Buffer[] = []
   const slots: Slot[] = []
   let busy = 0
@@ -138,8 +150,11 @@ export function createClient({ ws, answer, limits, newId, takeFrame, overflowing
   }
 
   function flush(): void {
-    while (slots[0]?.text !== undefined) {
-      const text = slots.shift()?.text ?? ''
+    for (;;) {
+      const next = isOrdered ? 0 : slots.findIndex(({ text }) => text !== undefined)
+      const text = slots[next]?.text
+      if (text === undefined) return
+      slots.splice(next, 1)
       unsent -= text.length
       if (text !== '') send(text)
     }

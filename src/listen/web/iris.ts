@@ -1,0 +1,83 @@
+import { createCall } from '../../call/call.ts'
+import { Fault } from '../../call/fault.ts'
+import type { Gate } from '../../gate/gate.ts'
+import { rpcError } from '../../protocol/jsonrpc/error.ts'
+import { isObject, parseMessage } from '../../protocol/jsonrpc/message.ts'
+import type { WebClient } from '../../protocol/web/clients.ts'
+import { openingOf } from '../../protocol/web/files.ts'
+import {
+  broadcastCapability,
+  decodeIris,
+  writeBroadcast,
+  writeIrisAnswer,
+  writeIrisError,
+} from '../../protocol/web/iris.ts'
+import type { IrisConnection, IrisPlayer } from '../../upstream/iris.ts'
+import { UpstreamError } from '../../upstream/player.ts'
+import type { Room } from '../room.ts'
+import type { Answer, Caller } from '../rpc.ts'
+import type { Forwarded } from './forwarded.ts'
+
+export interface IrisDeps {
+  readonly gate: Pick<Gate, 'admit'>
+  readonly forwarded: Forwarded
+  now(): number
+}
+
+/** Iris' WebSocket: each message is decoded by its row, and each client has a connection of its own behind it. */
+export function irisRoom(player: string, client: WebClient, iris: IrisPlayer, deps: IrisDeps): Room {
+  const { gate, forwarded, now } = deps
+  const operation = openingOf(client)
+
+  return {
+    player,
+    paths: ['iris/ws', 'iris/ws/'],
+    admit(by, id) {
+      if (!operation) throw new Fault('unknown-operation', 'nothing is here')
+      gate.admit(createCall({ id, by, door: 'websocket', player, at: now() }, { operation, args: {} }))
+    },
+    join(visitor) {
+      const connection = iris.open({
+        fields: forwarded.fields(client, visitor.by, visitor.host),
+        hear(broadcast) {
+          const capability = broadcastCapability(broadcast.method)
+          if (capability !== undefined) visitor.tell(capability, () => writeBroadcast(broadcast))
+        },
+        gone: () => visitor.end(),
+      })
+      return { answer: answerer(player, connection, deps), leave: () => connection.close() }
+    },
+    listen: () => () => {},
+  }
+}
+
+function answerer(player: string, connection: IrisConnection, { gate, now }: IrisDeps): Answer {
+  return async (bytes, caller) => {
+    let message: unknown
+    try {
+      message = parseMessage(bytes)
+      const { id, operation, args } = decodeIris(message)
+      const origin = { id: caller.id, by: caller.by(), door: 'websocket', player, at: now() } as const
+      const result = await connection.send(gate.admit(createCall(origin, { operation, args })))
+      return id === undefined ? undefined : writeIrisAnswer(id, operation.name, result)
+    } catch (error) {
+      return refusal(message, error, caller)
+    }
+  }
+}
+
+/** What went wrong, as Iris' pages know it; nothing where no answer was wanted. */
+function refusal(message: unknown, error: unknown, { id: request }: Caller): string | undefined {
+  const { id, method } = isObject(message) ? message : {}
+  const isAsking = typeof id === 'string' || typeof id === 'number'
+  if (isObject(message) && !isAsking) return undefined
+  const told =
+    error instanceof UpstreamError
+      ? { code: error.code, message: error.message }
+      : rpcError(Fault.from(error), null, request).error
+  const { code, message: said } = told
+  return writeIrisError(isAsking ? id : undefined, typeof method === 'string' ? method.slice(0, 80) : undefined, {
+    code,
+    message: said,
+  })
+}
