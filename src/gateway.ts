@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import type { PlayerConfig } from './config/player.ts'
+import type { WebConfig } from './config/player.ts'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
 import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
@@ -18,7 +18,8 @@ import { type EventSource, eventsRoom } from './listen/room.ts'
 import { createAnswer } from './listen/rpc.ts'
 import { createTls } from './listen/tls.ts'
 import { trustRoutes } from './listen/trust.ts'
-import { type WebServed, webFileRoutes } from './listen/web/files.ts'
+import { webCommandRoutes } from './listen/web/commands.ts'
+import { webFileRoutes } from './listen/web/files.ts'
 import { createForwarded } from './listen/web/forwarded.ts'
 import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { zeroconfRoutes } from './listen/zeroconf.ts'
@@ -28,6 +29,7 @@ import { otherClient, webClients } from './protocol/web/clients.ts'
 import { filePath } from './protocol/web/files.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
+import { createExtensions } from './upstream/extensions.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
 import { createWebServer } from './upstream/web.ts'
@@ -126,12 +128,13 @@ export async function startGateway(deps: {
       )
     }
     if (having(players, 'onevent').size > 0) await onevent.listen()
-    const web = new Map<string, WebServed>()
+    const web = new Map<string, Web>()
     for (const [name, place] of config.players) {
-      const clients = clientsOf(place)
-      if (place.kind !== 'mopidy' || clients.length === 0) continue
-      const files = closing(createWebServer({ url: place.http }), (part) => part.close())
-      web.set(name, { clients, files, url: place.http })
+      if (place.kind === 'mopidy' && place.web)
+        web.set(
+          name,
+          closing(openWeb(place.http, place.web), (part) => part.close()),
+        )
     }
     const defaultPlayer = [...config.players.keys()][0] as string
     const answers = map(having(players, 'rpc'), ({ rpc }, name) => {
@@ -166,7 +169,9 @@ export async function startGateway(deps: {
     playersRoutes(http, { ...shared, players: map(players, (player, name) => shown(player, name, web.get(name))) })
     // Made of what lasts as long as the accounts do.
     const forwarded = createForwarded(JSON.stringify(accounts.keys().at(-1)?.jwk))
-    await webFileRoutes(http, { ...shared, players: web, defaultPlayer, forwarded })
+    const pages = { ...shared, players: web, defaultPlayer, forwarded }
+    await webFileRoutes(http, pages)
+    webCommandRoutes(http, pages)
     closing(
       attachWebsocket(http.server, {
         ...shared,
@@ -258,7 +263,7 @@ function served(player: OpenPlayer, answer: ReturnType<typeof createAnswer> | un
 }
 
 /** A player as pages see it. */
-function shown(player: OpenPlayer, name: string, web: WebServed | undefined): ShownPlayer {
+function shown(player: OpenPlayer, name: string, web: Web | undefined): ShownPlayer {
   const { kind, picture } = player
   const pictures = web?.clients.find(({ art }) => art)
   return {
@@ -276,14 +281,16 @@ function shown(player: OpenPlayer, name: string, web: WebServed | undefined): Sh
   }
 }
 
-/** The web clients of a player that people may open. */
-function clientsOf(player: PlayerConfig): WebServed['clients'] {
-  if (player.kind !== 'mopidy') return []
-  return (player.web ?? []).flatMap((client) => {
-    if (typeof client === 'object') return [otherClient(client.path, client.capability)]
-    const known = webClients.get(client)
+type Web = ReturnType<typeof openWeb>
+
+/** The web clients of a player that people may open, and the ways to what they need. */
+function openWeb(url: string, web: WebConfig) {
+  const clients = web.flatMap((client) => {
+    const known = typeof client === 'string' ? webClients.get(client) : otherClient(client.path, client.capability)
     return known ? [known] : []
   })
+  const [files, extensions] = [createWebServer({ url }), createExtensions({ url })]
+  return { url, clients, files, extensions, close: () => Promise.all([files.close(), extensions.close()]) }
 }
 
 async function listen(server: Server, where: { host: string; port: number }): Promise<number> {
