@@ -14,13 +14,14 @@ import { createHttp, type HttpLimits } from './listen/http.ts'
 import { createMpdDoor, type MpdDoorLimits } from './listen/mpd/door.ts'
 import { playersRoutes, type ShownPlayer } from './listen/players.ts'
 import { restRoutes } from './listen/rest.ts'
-import { type EventSource, eventsRoom } from './listen/room.ts'
+import { type EventSource, eventsRoom, type Room } from './listen/room.ts'
 import { createAnswer } from './listen/rpc.ts'
 import { createTls } from './listen/tls.ts'
 import { trustRoutes } from './listen/trust.ts'
 import { webCommandRoutes } from './listen/web/commands.ts'
 import { webFileRoutes } from './listen/web/files.ts'
 import { createForwarded } from './listen/web/forwarded.ts'
+import { type IrisDeps, irisRoom } from './listen/web/iris.ts'
 import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { zeroconfRoutes } from './listen/zeroconf.ts'
 import { createNotify } from './notify/notify.ts'
@@ -30,6 +31,7 @@ import { filePath } from './protocol/web/files.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
 import { createExtensions } from './upstream/extensions.ts'
+import { createIris } from './upstream/iris.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
 import { createWebServer } from './upstream/web.ts'
@@ -176,7 +178,10 @@ export async function startGateway(deps: {
       attachWebsocket(http.server, {
         ...shared,
         players: answers,
-        rooms: [...sources(players)].map(([name, source]) => eventsRoom(name, source, shared)),
+        rooms: [
+          ...[...sources(players)].map(([name, source]) => eventsRoom(name, source, shared)),
+          ...irisRooms(web, { gate, forwarded, now }),
+        ],
         defaultPlayer,
         newId: randomUUID,
         ...(limits.websocket && { limits: limits.websocket }),
@@ -289,8 +294,16 @@ function openWeb(url: string, web: WebConfig) {
     const known = typeof client === 'string' ? webClients.get(client) : otherClient(client.path, client.capability)
     return known ? [known] : []
   })
-  const [files, extensions] = [createWebServer({ url }), createExtensions({ url })]
-  return { url, clients, files, extensions, close: () => Promise.all([files.close(), extensions.close()]) }
+  const [files, extensions, iris] = [createWebServer({ url }), createExtensions({ url }), createIris({ url })]
+  const close = () => Promise.all([files, extensions, iris].map((part) => part.close()))
+  return { url, clients, files, extensions, iris, close }
+}
+
+/** Iris knows its clients by their connections. */
+function irisRooms(web: ReadonlyMap<string, Web>, deps: IrisDeps): Room[] {
+  return [...web].flatMap(([name, { clients, iris }]) =>
+    clients.filter(({ name }) => name === 'iris').map((client) => irisRoom(name, client, iris, deps)),
+  )
 }
 
 async function listen(server: Server, where: { host: string; port: number }): Promise<number> {
