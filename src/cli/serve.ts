@@ -86,10 +86,11 @@ function greeting(gateway: Gateway, config: Config, isDemo: boolean, alone: read
   const { plainMpd } = config.listen
   const at = (path: string) => `https://localhost:${ports.https}${path}`
   const setup = gateway.createSetup()
-  const [first = ''] = config.players.keys()
+  const [[first, player] = ['', undefined]] = config.players
   return [
     '',
-    `Stagedoor listens on ${at('/')} (JSON-RPC and WebSocket below /mopidy)`,
+    `Stagedoor listens on ${at('/')}${player?.kind === 'mopidy' ? ' (JSON-RPC and WebSocket below /mopidy)' : ''}`,
+    ...describePlayers(config, at),
     ...(ports.mpd === undefined ? [] : [`and for MPD clients, over TLS, on port ${ports.mpd}`]),
     ...(plainMpd && ports.plainMpd !== undefined
       ? [
@@ -113,4 +114,15 @@ function greeting(gateway: Gateway, config: Config, isDemo: boolean, alone: read
         ]),
     '',
   ]
+}
+
+/** Where each player is served; nothing for a single Mopidy, which is where people expect it. */
+function describePlayers({ players }: Config, at: (path: string) => string): string[] {
+  if (players.size === 1 && [...players.values()].every(({ kind }) => kind === 'mopidy')) return []
+  return [...players].map(([name, player]) => {
+    const web = player.kind === 'mopidy' ? (player.web ?? []) : []
+    const pages = web.map((client) => (typeof client === 'string' ? `/${client}/` : client.path))
+    const where = player.kind === 'mpd' ? 'reached over MPD' : `at ${at(`/players/${name}/`)}`
+    return `The player "${name}" (${player.kind}) is ${where}${pages.length > 0 ? ` with ${pages.join(', ')}` : ''}`
+  })
 }
