@@ -104,7 +104,7 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
     return503OnClosing: false,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     clientErrorHandler: refuseUnreadable,
-    frameworkErrors: (error, request, reply) => void answerFault(deps, toFault(error), request, reply),
+    frameworkErrors: (error, request, reply) => void answerFault(deps, toFault(error, request), request, reply),
   })
   const sockets = capConnections(app.server, limits)
   // Node checks no deadlines any more while it closes, and would wait for whoever never finishes.
@@ -155,7 +155,7 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
   app.setNotFoundHandler((_request, reply) => {
     throw noRoute(reply, undefined)
   })
-  app.setErrorHandler(async (error, request, reply) => answerFault(deps, toFault(error), request, reply))
+  app.setErrorHandler(async (error, request, reply) => answerFault(deps, toFault(error, request), request, reply))
 
   const signIn = async (request: FastifyRequest) => {
     request.user = await signInOf(deps, request)
@@ -251,11 +251,12 @@ export function noRoute(reply: FastifyReply, methods: readonly string[] | undefi
 }
 
 /** The framework's own errors, in our words. */
-function toFault(error: unknown): Fault {
+function toFault(error: unknown, { routeOptions }: FastifyRequest): Fault {
   if (error instanceof Fault || !(error instanceof Error)) return Fault.from(error)
   const { statusCode, validation } = error as Error & { statusCode?: number; validation?: unknown }
   if (validation !== undefined) return new Fault('bad-arguments', error.message)
-  if (statusCode === 413) return new Fault('too-large', `more than ${messageLimits.bytes} bytes`)
+  if (statusCode === 413)
+    return new Fault('too-large', `more than ${routeOptions.bodyLimit ?? messageLimits.bytes} bytes`)
   if (statusCode === 415) return new HttpFault(415, 'malformed', 'the body must be application/json')
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Fault('malformed', 'the request cannot be read', { cause: error })

@@ -77,7 +77,10 @@ export function playersRoutes(app: App, deps: PlayersDeps): void {
       const by = admit(request, name, house['GET /players/{name}/state'])
       if (!wantsStream(request)) {
         const picture = await lookAt(watched)
-        if (picture) return show(by, picture)
+        // Looking may take a while, in which a sign-in can end.
+        const reader = deps.identity.renew(by)
+        if (!reader) throw new Fault('unauthenticated', 'the sign-in has ended: sign in again')
+        if (picture) return show(reader, picture)
         throw new Fault('player-unreachable', 'what the player is doing is not known', { retryAfter: 1 })
       }
       streams.open(by, {
