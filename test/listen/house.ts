@@ -104,7 +104,7 @@ export function createTestIdentity() {
 }
 
 const authorityKey = createKey()
-const authority = await createAuthority(authorityKey, Date.now())
+export const authority = await createAuthority(authorityKey, Date.now())
 export const tls = await createServer(
   { key: authorityKey, until: Date.now() + 1e9 },
   ['localhost', '127.0.0.1'],
