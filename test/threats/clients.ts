@@ -61,7 +61,8 @@ export function ask(
             status: answer.statusCode ?? 0,
             headers: answer.headers,
             text,
-            json: isJson ? JSON.parse(text) : {},
+            // An answer to HEAD has a type and no body.
+            json: isJson && text !== '' ? JSON.parse(text) : {},
           })
         })
       },

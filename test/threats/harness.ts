@@ -34,6 +34,18 @@ export interface Person {
   readonly token: string
 }
 
+/** A player beside the demo, or whatever else the gateway may send something to. */
+export interface Neighbour {
+  /** What came to it since it was last forgotten, without the gateway's own questions, in words a row can name. */
+  heard(): readonly string[]
+  /** Every byte of that. */
+  sent(): string
+  /** Ends the row's look at it, and makes it honest again. */
+  forget(): void
+  /** What holds after every row besides. @throws when it does not */
+  check?(): void
+}
+
 /** A running gateway with the demo player behind it, as a row sees it. */
 export interface House {
   readonly https: number
@@ -83,9 +95,15 @@ export interface HouseOptions {
   readonly mpd?: string
   readonly data?: string
   readonly limits?: Parameters<typeof startGateway>[0]['limits']
+  /** What else rows are judged by. */
+  readonly beside?: readonly Neighbour[]
 }
 
-export type OpenHouse = House & { of(row: number): House; readonly secrets: ReadonlySet<string> }
+export type OpenHouse = House & {
+  of(row: number): House
+  readonly secrets: ReadonlySet<string>
+  readonly beside: readonly Neighbour[]
+}
 
 /** Starts a gateway on free ports of its own, with the shipped roles. `people` of each role are made before it starts. */
 export async function openHouse(options: HouseOptions = {}): Promise<OpenHouse> {
@@ -181,7 +199,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<OpenHouse> 
   if (options.people !== 0 && options.http === undefined) {
     await until(async () => (await ask(house, '/readyz')).status === 200)
   }
-  return { ...house, of, secrets }
+  return { ...house, of, secrets, beside: options.beside ?? [] }
 }
 
 /** All of 127.0.0.0/8 is this machine, so there is an address for everybody. */
@@ -257,21 +275,24 @@ export function heard({ demo }: House): string[] {
 }
 
 /** Ends the row's look at the player: what came so far is nobody's concern any more. */
-function forget({ demo: { received } }: House): void {
+function forget({ demo: { received } }: House, beside: readonly Neighbour[]): void {
   for (const list of Object.values(received)) list.length = 0
+  for (const each of beside) each.forget()
 }
 
-function checkPlayer(house: House, reaches: readonly RegExp[]): void {
+function checkPlayers(house: House, beside: readonly Neighbour[], reaches: readonly RegExp[]): void {
   const strange = heard(house).filter((one) => ![...ordinary, ...reaches].some((known) => known.test(one)))
-  expect(strange, 'nothing else reached the player').toEqual([])
+  const other = beside.flatMap((each) => each.heard()).filter((one) => !reaches.some((known) => known.test(one)))
+  expect([...strange, ...other], 'nothing else reached a player').toEqual([])
+  for (const each of beside) each.check?.()
 }
 
 /** No secret in the log, nor at the player; a log record is one of plain data. */
-function checkSecrets(house: House, secrets: ReadonlySet<string>): void {
+function checkSecrets(house: House, secrets: ReadonlySet<string>, beside: readonly Neighbour[]): void {
   const logged = house.log
     .map((record) => inspect(record, { depth: 20, maxStringLength: null, breakLength: Infinity }))
     .join('\n')
-  const sent = Object.values(house.demo.received).flat().join('\n')
+  const sent = [...Object.values(house.demo.received).flat(), ...beside.map((each) => each.sent())].join('\n')
   for (const secret of secrets) {
     expect(logged.includes(secret), `${secret.slice(0, 8)}… in the log`).toBe(false)
     expect(sent.includes(secret), `${secret.slice(0, 8)}… at the player`).toBe(false)
@@ -300,7 +321,7 @@ export function attack(
     }, 60_000)
 
     test.for(rows.map((row, i) => ({ ...row, i })))('$id · $attack', { timeout: 40_000 }, async ({ i, ...row }) => {
-      forget(house)
+      forget(house, house.beside)
       for (const key of Object.keys(house.demo.faults)) delete house.demo.faults[key as keyof typeof house.demo.faults]
       const mine = house.of(i + 1)
       await row.run(mine)
@@ -311,8 +332,8 @@ export function attack(
         bystander = await openBystander(house)
         await until(() => bystander.check().then(() => true))
       } else await bystander.check()
-      checkPlayer(mine, row.reaches ?? [])
-      checkSecrets(mine, house.secrets)
+      checkPlayers(mine, house.beside, row.reaches ?? [])
+      checkSecrets(mine, house.secrets, house.beside)
       expect(loose, 'promises that nobody caught').toEqual([])
       expect(shapeOf(), 'the prototypes').toEqual(innocent)
     })
