@@ -1,3 +1,4 @@
+import type { Catalog } from '../call/catalog.ts'
 import { messageOf } from '../call/fault.ts'
 import type { PlayerConfig, WebConfig } from '../config/player.ts'
 import { webClients } from '../protocol/web/clients.ts'
@@ -53,11 +54,19 @@ function compare(served: readonly string[], web: WebConfig): readonly string[] {
   const configured = new Set(web.map((client) => (typeof client === 'string' ? client : client.path.slice(1, -1))))
   return [
     ...served.flatMap((name) => {
-      if (configured.has(name)) return []
-      return webClients.has(name)
-        ? [`Mopidy serves /${name}/, which is shut: add ${name} to open it`]
+      const client = clientOf(name)
+      if (configured.has(client ?? name)) return []
+      return client !== undefined
+        ? [`Mopidy serves /${name}/, which is shut: add ${client} to open it`]
         : [`Mopidy serves /${name}/, which nobody here knows and nobody gets to: { path: "/${name}/" } shows its files`]
     }),
     ...[...configured].flatMap((name) => (served.includes(name) ? [] : [`Mopidy does not serve /${name}/`])),
   ]
+}
+
+/** The name of the web client that this path belongs to: its own, or one where its commands are. */
+function clientOf(name: string): string | undefined {
+  if (webClients.has(name)) return name
+  const isOf = (commands: Catalog) => Object.keys(commands).some((row) => row.includes(` /${name}/`))
+  return [...webClients.values()].find(({ commands }) => isOf(commands))?.name
 }

@@ -122,6 +122,9 @@ function* reach(player: string, config: PlayerConfig): Generator<Finding> {
 /** What we serve ourselves, at the root or below a player: no web client may stand in its place. */
 const ours = /^(?:auth|players|mopidy|trust|setup|healthz|readyz|metrics|state|art|events|page\..*)$/
 
+/** Where web clients that are known by name have their commands, and not their files. */
+const commands: ReadonlyMap<string, string> = new Map([['settings', 'musicbox_webclient']])
+
 function* web(path: string, player: PlayerConfig): Generator<Finding> {
   if (player.kind !== 'mopidy') return
   const taken = new Set<string>()
@@ -129,10 +132,10 @@ function* web(path: string, player: PlayerConfig): Generator<Finding> {
     const inside = `${path}[${i}]`
     // Mopidy tells capitals apart; people do not.
     const name = (typeof client === 'string' ? client : client.path.slice(1, -1)).toLowerCase()
-    const known = typeof client === 'object' && webClients.find((row) => row === name)
+    const known = typeof client === 'object' && (webClients.find((row) => row === name) ?? commands.get(name))
     if (known) {
       const fix = `write ${known} in its place: some of its addresses are commands`
-      yield { path: `${inside}.path`, at: 'value', what: 'a web client that is known by name', fix }
+      yield { path: `${inside}.path`, at: 'value', what: 'of a web client that is known by name', fix }
     } else if (ours.test(name)) {
       const what = `the gateway’s own path`
       yield { path: `${inside}.path`, at: 'value', what, fix: 'leave it out: it is served without that' }

@@ -55,6 +55,16 @@ describe('the web clients that Mopidy serves', () => {
     expect(await compare(url, ', web: [iris, { path: "/mopify/" }]')).toEqual([''])
   })
 
+  it('may have their commands elsewhere', async () => {
+    const { url } = await serving(['musicbox_webclient', 'settings'])
+    expect(await compare(url, ', web: [musicbox_webclient]')).toEqual([''])
+    expect(await compare(url, ', web: [{ path: "/a/" }]')).toEqual([
+      'players.home.web: warning: Mopidy serves /musicbox_webclient/, which is shut: add musicbox_webclient to open it',
+      'players.home.web: warning: Mopidy serves /settings/, which is shut: add musicbox_webclient to open it',
+      'players.home.web: warning: Mopidy does not serve /a/',
+    ])
+  })
+
   it('are missed when the configuration has more', async () => {
     const { url } = await serving([])
     expect(await compare(url, ', web: [iris]')).toEqual(['players.home.web: warning: Mopidy does not serve /iris/'])

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { explain } from '../../src/config/explain.ts'
 import { loadConfig, readConfig } from '../../src/config/load.ts'
+import { webClients as known } from '../../src/protocol/web/clients.ts'
 
 const good = `
 players:
@@ -244,9 +245,10 @@ describe('web clients', () => {
     ['[iris, iris]', 'web[1]: there for the second time'],
     ['[{ path: "/a/" }, { path: "/A/" }]', 'web[1]: there for the second time'],
     // As mere files Iris' commands would go by unread.
-    ['[{ path: "/iris/" }]', 'web[0].path: a web client that is known by name; write iris'],
+    ['[{ path: "/iris/" }]', 'web[0].path: of a web client that is known by name; write iris'],
     ['[{ path: "/IRIS/" }]', 'write iris'],
     ['[iris, { path: "/iris/" }]', 'write iris'],
+    ['[{ path: "/Settings/" }]', 'write musicbox_webclient'],
     [`[${Array.from({ length: 33 }, (_, i) => `{ path: "/p${i}/" }`)}]`, 'web: more than 32'],
   ])('%s: %s', (text, problem) => expect(web(text)).toContain(problem))
 
@@ -256,6 +258,19 @@ describe('web clients', () => {
   ])('none may stand in the place of our own /%s', (name) => {
     expect(web(`[{ path: "/${name}/" }]`)).toContain('the gateway’s own path')
   })
+})
+
+test('no path where a known web client has commands can be opened as mere files', () => {
+  const roots = [...known.values()].flatMap(({ path, commands, sockets }) =>
+    [path, ...Object.keys(commands).map((row) => row.split(' ')[1] ?? ''), ...sockets].map(
+      (each) => each.split('/')[1],
+    ),
+  )
+  expect(roots).toContain('settings')
+  for (const root of new Set(roots)) {
+    const home = `home: { kind: mopidy, http: "http://127.0.0.1:6680", web: [{ path: "/${root}/" }] }`
+    expect(said(good.replace(/home: .*/, home)).join()).toContain('of a web client that is known by name')
+  }
 })
 
 describe('who is told of alarms', () => {
