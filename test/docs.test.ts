@@ -28,6 +28,7 @@ describe('the documents keep up with the code', () => {
     'docs/architecture.md',
     'docs/threats.md',
     'docs/policy.md',
+    'docs/players.md',
     'docs/devices.md',
     'docs/docker.md',
   ])('every link of %s leads somewhere', (path) => {
