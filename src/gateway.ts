@@ -168,7 +168,12 @@ export async function startGateway(deps: {
       players: map(having(players, 'zeroconf'), ({ zeroconf }) => zeroconf),
       pairing: { isOpen: (player) => accounts.pairing(player) !== undefined, take: accounts.takePairing },
     })
-    playersRoutes(http, { ...shared, players: map(players, (player, name) => shown(player, name, web.get(name))) })
+    playersRoutes(http, {
+      ...shared,
+      players: map(players, (player, name) => {
+        return shown(player, name, name === defaultPlayer ? '' : `/players/${name}`, web.get(name))
+      }),
+    })
     // Made of what lasts as long as the accounts do.
     const forwarded = createForwarded(JSON.stringify(accounts.keys().at(-1)?.jwk))
     const pages = { ...shared, players: web, defaultPlayer, forwarded }
@@ -267,13 +272,15 @@ function served(player: OpenPlayer, answer: ReturnType<typeof createAnswer> | un
   }
 }
 
-/** A player as pages see it. */
-function shown(player: OpenPlayer, name: string, web: Web | undefined): ShownPlayer {
+/** A player as pages see it. @param prefix what goes before its pages, empty for the default player */
+function shown(player: OpenPlayer, name: string, prefix: string, web: Web | undefined): ShownPlayer {
   const { kind, picture } = player
+  const pages = web?.clients.filter(({ art }) => !art) ?? []
   const pictures = web?.clients.find(({ art }) => art)
   return {
     kind,
     ...(picture && { picture }),
+    web: pages.map(({ path, capability }) => ({ path: prefix + path, capability })),
     ...(pictures && {
       art(address) {
         const path = filePath(pictures, address)

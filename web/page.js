@@ -11,12 +11,21 @@ async function ask(method, path, body) {
   return answer
 }
 
+/** Where somebody was on their way to: a path of this very place, or nowhere. */
+function next() {
+  const path = new URLSearchParams(location.search).get('next') || ''
+  const isPath = /^\/(?!\/)[\x21-\x5b\x5d-\x7e]*$/.test(path)
+  return isPath && new URL(path, location.origin).origin === location.origin ? path : undefined
+}
+
 async function show() {
   try {
     const me = await ask('GET', '/auth/me')
+    const onward = next()
+    if (onward) return location.replace(onward)
     $('name').textContent = me.name
     $('roles').textContent = me.roles.join(', ')
-    $('players').textContent = me.players.join(', ') || 'none'
+    $('players').replaceChildren(...(await ask('GET', '/players')).map(playerItem))
     $('me').hidden = false
     $('login').hidden = true
   } catch (error) {
@@ -24,6 +33,19 @@ async function show() {
     $('me').hidden = true
     $('login').hidden = false
   }
+}
+
+/** One player, and links to the web clients it serves. */
+function playerItem({ name, up, web = [] }) {
+  const item = document.createElement('li')
+  item.append(up ? name : `${name} (not there at the moment)`)
+  for (const path of web) {
+    const link = document.createElement('a')
+    link.href = path
+    link.textContent = path.split('/').at(-2)
+    item.append(' ', link)
+  }
+  return item
 }
 
 function onSubmit(form, send) {

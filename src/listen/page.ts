@@ -11,6 +11,12 @@ const policy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
+const headers = {
+  'content-security-policy': policy,
+  // A page of ours that a web client opens is out of its reach, and what is typed there too.
+  'cross-origin-opener-policy': 'noopener-allow-popups',
+}
+
 /** The files of `web/`, by the path they are served at. */
 const files = {
   '/': ['index.html', 'text/html'],
@@ -23,8 +29,6 @@ const files = {
 export function pageRoutes(app: App): void {
   for (const [url, [name, type]] of Object.entries(files)) {
     const text = readFileSync(new URL(`../../web/${name}`, import.meta.url), 'utf8')
-    app.get(url, async (_request, reply) =>
-      reply.header('content-security-policy', policy).type(`${type}; charset=utf-8`).send(text),
-    )
+    app.get(url, async (_request, reply) => reply.headers(headers).type(`${type}; charset=utf-8`).send(text))
   }
 }

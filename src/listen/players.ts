@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { createCall, type Origin, type User } from '../call/call.ts'
+import type { Capability } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
@@ -30,6 +31,8 @@ export interface ShownPlayer {
   readonly up: boolean
   /** Left out for a player that tells nothing of what it does. */
   readonly picture?: PicturePlayer
+  /** The web clients it serves: the path of each at this gateway, from the root, and what it takes to open it. */
+  readonly web?: readonly { readonly path: string; readonly capability: Capability }[]
   /** The path at this gateway, from the root, of a picture as the player calls it; undefined for one we do not serve. */
   art?(address: string): string | undefined
 }
@@ -62,9 +65,12 @@ export function playersRoutes(app: App, deps: PlayersDeps): void {
 
   app.get('/players', { exposeHeadRoute: false, preParsing }, async (request) => {
     const by = admit(request, '', house['GET /players'])
-    return [...players].flatMap(([name, { kind, up }]) => {
+    return [...players].flatMap(([name, { kind, up, web = [] }]) => {
       const capabilities = gate.capabilitiesOf(by, name)
-      return capabilities.length === 0 ? [] : [{ name, kind, up, capabilities }]
+      const pages = web.filter(({ capability }) => capabilities.includes(capability)).map(({ path }) => path)
+      return capabilities.length === 0
+        ? []
+        : [{ name, kind, up, capabilities, ...(pages.length > 0 && { web: pages }) }]
     })
   })
 
