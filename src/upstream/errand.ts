@@ -71,6 +71,7 @@ export class Errand implements LaneEntry, Taker, Asker {
   /** Its turn has come. */
   start(): void {
     this.#hasTurn = true
+    this.#client?.turned?.()
     this.#reach(false)
   }
 

@@ -25,7 +25,8 @@ export interface Job {
   readonly settle: ((line: Line, count: number) => void) | undefined
 }
 
-/** Hears besides the answer when the question really leaves. */
+/** Hears besides the answer when its turn has come, and when the question really leaves. */
 export interface Client extends Asker {
+  turned?(): void
   sent?(): void
 }

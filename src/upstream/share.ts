@@ -21,7 +21,10 @@ const longestText = 4 * 1024
 
 interface House {
   readonly start: (job: Job, client: Client) => Journey
+  /** What anybody may join, by the question. */
   readonly open: Map<string, Share>
+  /** What waits for its turn, by person and question: nobody else waits in that person's queue. */
+  readonly waiting: Map<string, Share>
   epoch: number
 }
 
@@ -67,6 +70,7 @@ class Joiner implements Journey {
 class Share implements Client, Journey {
   readonly #house: House
   readonly #key: string
+  readonly #own: string
   /** Who asked first hears every piece as it comes. */
   #first: Client | undefined
   #journey: Journey | undefined
@@ -79,8 +83,9 @@ class Share implements Client, Journey {
   constructor(house: House, key: string, job: Job, client: Client) {
     this.#house = house
     this.#key = key
+    this.#own = ownKey(key, job)
     this.#first = client
-    house.open.set(key, this)
+    house.waiting.set(this.#own, this)
     this.#journey = house.start(job, this)
   }
 
@@ -98,6 +103,11 @@ class Share implements Client, Journey {
   forget(joiner: Joiner): void {
     this.#joiners?.delete(joiner)
     this.#endUnheard()
+  }
+
+  turned(): void {
+    forgetIn(this.#house.waiting, this.#own, this)
+    this.#house.open.set(this.#key, this)
   }
 
   sent(): void {
@@ -141,7 +151,8 @@ class Share implements Client, Journey {
 
   /** Nobody can join any more. */
   #close(): Iterable<Joiner> {
-    if (this.#house.open.get(this.#key) === this) this.#house.open.delete(this.#key)
+    forgetIn(this.#house.waiting, this.#own, this)
+    forgetIn(this.#house.open, this.#key, this)
     const joiners = this.#joiners
     this.#joiners = undefined
     return joiners ?? []
@@ -154,15 +165,25 @@ class Share implements Client, Journey {
   }
 }
 
+function ownKey(key: string, { person }: Job): string {
+  return `${person.id}\0${key}`
+}
+
+/** Another may stand there by now. */
+function forgetIn(shares: Map<string, Share>, key: string, share: Share): void {
+  if (shares.get(key) === share) shares.delete(key)
+}
+
 export function createShares(start: House['start']): Shares {
-  const house: House = { start, open: new Map(), epoch: 0 }
+  const house: House = { start, open: new Map(), waiting: new Map(), epoch: 0 }
 
   return {
     ask(job, client) {
       if (job.text.length > longestText) return start(job, client)
       const key = job.tuning.text === '' ? job.text : `${job.tuning.text}\0${job.text}`
       const open = house.open.get(key)
-      return open?.isCurrent ? open.join(job, client) : new Share(house, key, job, client)
+      if (open?.isCurrent) return open.join(job, client)
+      return house.waiting.get(ownKey(key, job))?.join(job, client) ?? new Share(house, key, job, client)
     },
     bump() {
       house.epoch++

@@ -244,3 +244,28 @@ describe('what befalls one befalls no other', () => {
     expect(house.fake.lines).toEqual(['playlistinfo', 'playlistinfo'])
   })
 })
+
+describe('nobody waits in another’s queue', () => {
+  test('a read that waits for its person’s turn is not waited for by others', async () => {
+    const player = await house.up()
+    const { answers } = hold()
+    const searches = [1, 2, 3].map((n) => ask(player.open(ada), `find title ${n}`))
+    const piled = ask(player.open(ada), 'list album')
+    const again = ask(player.open(ada), 'list album')
+    await house.fake.until(() => answers.length === 1)
+    const other = ask(player.open(bob), 'list album')
+    const third = ask(player.open(cleo), 'list album')
+    await house.fake.until(() => answers.length === 2)
+    answers[1]?.('Album: 1\nOK\n')
+    expect(await Promise.all([other, third])).toEqual(['Album: 1\nOK\n', 'Album: 1\nOK\n'])
+    for (const n of [0, 2, 3]) {
+      await house.fake.until(() => answers.length > n)
+      answers[n]?.('Title: x\nOK\n')
+    }
+    await Promise.all(searches)
+    await house.fake.until(() => answers.length === 5)
+    answers[4]?.('Album: 2\nOK\n')
+    expect(await Promise.all([piled, again])).toEqual(['Album: 2\nOK\n', 'Album: 2\nOK\n'])
+    expect(house.fake.lines.filter((line) => line.startsWith('list'))).toHaveLength(2)
+  })
+})
