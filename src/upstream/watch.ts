@@ -37,7 +37,6 @@ export function createWatch(
   let retry: NodeJS.Timeout | undefined
   let failures = 0
   let isMissed = false
-  let wasUp = false
   let isUp = false
   let isClosed = false
   let offers: ReadonlySet<string> | undefined
@@ -53,9 +52,9 @@ export function createWatch(
       isUp = true
       restsSince = now()
       if (isMissed) log?.info(about, 'player answers again')
+      // Whoever came while it was away, also before it was there at all, was told nothing but that.
+      if (isMissed) for (const name of subsystems.keys()) if (name !== 'message') tell(name)
       isMissed = false
-      if (wasUp) for (const name of subsystems.keys()) if (name !== 'message') tell(name)
-      wasUp = true
       await listen(line, first)
     } catch (error) {
       const fault = Fault.from(error)

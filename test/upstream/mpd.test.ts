@@ -378,6 +378,18 @@ describe('what changes', () => {
     expect(heard).not.toContain('message')
   })
 
+  test('so it may when it comes for the first time, to those who came before it', async () => {
+    await house.fake.close()
+    const player = house.start()
+    const heard: string[] = []
+    const link = player.open(ada)
+    link.onChange((name) => heard.push(name))
+    expect(await faultOf(ask(link, 'status'))).toMatch(/^player-unreachable/)
+    await house.fake.reopen()
+    await house.fake.until(() => heard.length === 13)
+    expect(heard).not.toContain('message')
+  })
+
   test('who closed hears nothing more', async () => {
     const player = await house.up()
     const heard: string[] = []
