@@ -30,16 +30,18 @@ export interface WebClient {
 interface Sources {
   /** Scripts that stand in the pages themselves, and handlers in attributes. */
   readonly inline?: true
+  /** Scripts that are made of text in the page. */
+  readonly eval?: true
   readonly connect?: readonly string[]
   readonly styles?: readonly string[]
   readonly fonts?: readonly string[]
 }
 
 /** Everything from here but pictures, which come from wherever the music does; nobody frames it, nothing is posted away. */
-function policy({ inline, connect = [], styles = [], fonts = [] }: Sources = {}): string {
+function policy({ inline, eval: evaluates, connect = [], styles = [], fonts = [] }: Sources = {}): string {
   return [
     "default-src 'none'",
-    `script-src 'self'${inline ? " 'unsafe-inline'" : ''}`,
+    `script-src 'self'${inline ? " 'unsafe-inline'" : ''}${evaluates ? " 'unsafe-eval'" : ''}`,
     ["style-src 'self' 'unsafe-inline'", ...styles].join(' '),
     "img-src 'self' data: blob: https:",
     ["font-src 'self' data:", ...fonts].join(' '),
@@ -85,7 +87,8 @@ const clients: readonly WebClient[] = [
     reserved: ['http', 'ws'],
     pages: true,
   }),
-  client('mobile', {}),
+  // What its pages say is compiled in the browser.
+  client('mobile', { policy: policy({ eval: true }) }),
   client('musicbox_webclient', {
     policy: policy({ inline: true, connect: ['https://ws.audioscrobbler.com'] }),
     commands: musicbox,

@@ -12,8 +12,10 @@ import { type Answers, answering, flag, nullable, number, rebuild, rebuilt, text
 import { clean } from '../rest/text.ts'
 
 const Short = Type.String({ pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$', maxLength: 200 })
-const username = optional(param(Type.Union([Short, Type.Null()])))
-const client_id = optional(param(Type.Union([Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' }), uint, Type.Null()])))
+/** Who has not said what they are called goes by a number of their browser's making: the time and two digits. */
+const Made = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const username = optional(param(Type.Union([Short, Made, Type.Null()])))
+const client_id = optional(param(Type.Union([Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' }), Made, Type.Null()])))
 const recipient = param(Type.String({ pattern: '^[A-Z0-9]{1,32}$' }))
 
 /** Something to be shown for a moment. Whatever else a browser does when told, it is not told through this door. */
@@ -34,7 +36,7 @@ const From = Type.Union([
 const metadata = {
   tlids: param(Type.Array(uint, { maxItems: 10_000 })),
   added_from: optional(param(From)),
-  added_by: optional(param(Type.Union([Short, Type.Null()]))),
+  added_by: username,
 } as const
 
 /** Something kept at hand: what it is called and where it is. */
@@ -162,14 +164,15 @@ function waysTo(row: Operation): readonly (readonly [string, HttpRow])[] {
 /** The same methods by HTTP: a GET for what looks, a POST for what changes. */
 export const irisHttp: Catalog = catalog('iris', overHttp(iris))
 
+const Called = nullable(Type.Union([text, number]))
 const Connection = Type.Object({
   connection_id: text,
-  username: Type.Optional(nullable(text)),
+  username: Type.Optional(Called),
   created: Type.Optional(text),
 })
 const Own = Type.Object({
   connection_id: text,
-  username: Type.Optional(nullable(text)),
+  username: Type.Optional(Called),
   client_id: Type.Optional(nullable(Type.Union([text, number]))),
 })
 const names = Type.Array(text, { maxItems: 500 })
@@ -182,7 +185,7 @@ const Radio = Type.Object({
 })
 const Metadata = Type.Record(
   Type.String({ pattern: '^tlid_[0-9]{1,10}$' }),
-  Type.Object({ tlid: number, added_from: Type.Optional(From), added_by: Type.Optional(nullable(text)) }),
+  Type.Object({ tlid: number, added_from: Type.Optional(From), added_by: Type.Optional(Called) }),
 )
 const Message = Type.Object({ message: text })
 /** Settings and logins that somebody shared with every browser: none of it is passed on. */
