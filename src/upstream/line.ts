@@ -114,9 +114,9 @@ export function createLine(socket: Socket, bytes: number): Line {
       // An answer nobody waits for would be taken for the next one's.
       if (!asked || !reply) throw gone()
       heard = true
-      // What went wrong with a song is told with its name, even among numbers.
-      doubtful ||= chunk.includes('error: ')
       const { out, done } = reply.push(chunk)
+      // What went wrong with a song is told with its name, even among numbers. These are whole lines, as chunks need not be.
+      doubtful ||= out.some((piece) => Buffer.from(piece.buffer, piece.byteOffset, piece.length).includes('error: '))
       hand(asked, out, 0, done)
     } catch (error) {
       drop(Fault.from(error))

@@ -287,6 +287,23 @@ describe('M7, M8: an answer that cannot be trusted ends its line', () => {
   })
 })
 
+describe('text that looks like the end of an answer', () => {
+  test('is doubted where the name of its line came in two packets', async () => {
+    const player = await house.up()
+    house.fake.answer = (_line, socket) => {
+      house.fake.answer = () => 'volume: 50\nOK\n'
+      setTimeout(() => {
+        // What is left of it comes when something is asked next.
+        socket.prependOnceListener('data', () => socket.write('volume: 66\nOK\n'))
+        socket.write('or: the song said\nOK\n')
+      }, 20)
+      return 'volume: 50\nerr'
+    }
+    expect(await ask(player.open(ada), 'status')).toMatch(/OK\n$/)
+    expect(await ask(player.open(bob), 'status')).toBe('volume: 50\nOK\n')
+  })
+})
+
 describe('a player that dies', () => {
   test('faults a change on its way in that moment, and does not send it twice', async () => {
     const player = await house.up()
