@@ -41,6 +41,19 @@ export function rebuild(shape: TSchema, value: unknown): unknown {
   return built
 }
 
+/**
+ * What may be told of an answer to a call of a row; undefined for nothing, as most rows have none to give.
+ *
+ * @returns a function of the row and the body: parsed, a text from who answers in words, or undefined for none; it throws
+ * as `rebuild` does
+ */
+export function rebuilding(...tables: readonly Answers[]): (operation: Operation, value: unknown) => unknown {
+  return (operation, value) => {
+    const shape = tables.map((table) => table.get(operation)).find((found) => found !== undefined)
+    return shape === undefined || value === undefined || value === null ? undefined : rebuild(shape, value)
+  }
+}
+
 /** As `rebuild`, with undefined for a value of another shape. */
 export function rebuilt(shape: TSchema, value: unknown): unknown {
   const built = build(shape, value)
