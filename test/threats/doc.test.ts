@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { webClients } from '../../src/protocol/web/clients.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -30,9 +31,12 @@ describe('docs/threats.md keeps up with the suite', () => {
   })
 
   test('every route of the code is named', () => {
-    const code = ['auth', 'page', 'trust', 'status', 'http'].map((name) => read(`src/listen/${name}.ts`)).join('\n')
+    const code = ['auth', 'page', 'trust', 'status', 'http', 'players']
+      .map((name) => read(`src/listen/${name}.ts`))
+      .join('\n')
     const routes = [...code.matchAll(/['`](\/[\w.-]+(?:\/[\w.-]+)*)['`]/g)].map(([, path = '']) => path)
     expect(routes.length).toBeGreaterThan(15)
     for (const path of routes) expect(document, path).toContain(path)
+    for (const { path } of webClients.values()) expect(document, path).toContain(`\`${path}\``)
   })
 })
