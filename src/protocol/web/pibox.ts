@@ -1,5 +1,4 @@
 import Type, { type Static } from 'typebox'
-import type { Capability } from '../../call/capability.ts'
 import { catalog, op } from '../../call/catalog.ts'
 import { optional, param } from '../../call/param.ts'
 import { Line, Uri } from '../mopidy/model.ts'
@@ -72,10 +71,3 @@ export const piboxAnswers = answering(pibox, {
     defaultSkipThreshold: Type.Optional(number),
   }),
 })
-
-/** What its socket says, `{ type, payload }`: what it takes to hear it. The payload stays here: pages ask anew. */
-export const piboxEvents: ReadonlyMap<string, Capability> = new Map<string, Capability>([
-  ['VOTE_ADDED', 'queue.read'],
-  ['SESSION_STARTED', 'queue.read'],
-  ['SESSION_ENDED', 'queue.read'],
-])
