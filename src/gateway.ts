@@ -12,7 +12,7 @@ import { machineNames } from './listen/certificate.ts'
 import { createHosts } from './listen/hosts.ts'
 import { createHttp, type HttpLimits } from './listen/http.ts'
 import { createMpdDoor, type MpdDoorLimits } from './listen/mpd/door.ts'
-import { playersRoutes, type ShownPlayer } from './listen/players.ts'
+import { artOf, playersRoutes, type ShownPlayer } from './listen/players.ts'
 import { restRoutes } from './listen/rest.ts'
 import { type EventSource, eventsRoom, type Room } from './listen/room.ts'
 import { createAnswer } from './listen/rpc.ts'
@@ -27,7 +27,6 @@ import { zeroconfRoutes } from './listen/zeroconf.ts'
 import { createNotify } from './notify/notify.ts'
 import { compile } from './policy/policy.ts'
 import { otherClient, webClients } from './protocol/web/clients.ts'
-import { filePath } from './protocol/web/files.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
 import { createExtensions } from './upstream/extensions.ts'
@@ -276,17 +275,11 @@ function served(player: OpenPlayer, answer: ReturnType<typeof createAnswer> | un
 function shown(player: OpenPlayer, name: string, prefix: string, web: Web | undefined): ShownPlayer {
   const { kind, picture } = player
   const pages = web?.clients.filter(({ art }) => !art) ?? []
-  const pictures = web?.clients.find(({ art }) => art)
   return {
     kind,
     ...(picture && { picture }),
     web: pages.map(({ path, capability }) => ({ path: prefix + path, capability })),
-    ...(pictures && {
-      art(address) {
-        const path = filePath(pictures, address)
-        return path && `/players/${name}${path}`
-      },
-    }),
+    ...(web && { art: artOf(name, web.clients) }),
     get up() {
       return player.up
     },
