@@ -3,7 +3,7 @@ import { isPermit, type Permit } from '../policy/decide.ts'
 import { isObject } from '../protocol/jsonrpc/message.ts'
 import { type EventKind, readEvent } from '../protocol/librespot/events.ts'
 import { goLibrespot } from '../protocol/librespot/go.ts'
-import { librespotJava } from '../protocol/librespot/java.ts'
+import { javaVolume, librespotJava } from '../protocol/librespot/java.ts'
 import { blank, type Canvas, createCanvas, lineOf } from './canvas.ts'
 import { createFeed, type FeedLimits } from './feed.ts'
 import {
@@ -337,11 +337,10 @@ function optionsOf(status: Members): Picture['options'] {
 
 /** librespot-java says what it has, and only by events whether it plays and how loud. */
 function java(): Dialect {
-  const most = 65_536
   let before: { readonly uri: unknown; readonly time: number } | undefined
   const heardVolume: Dialect['heardVolume'] = ({ type, data = {} }) =>
     type === 'volumeChanged' && typeof data.value === 'number'
-      ? { volume: Math.round(data.value * most), steps: most }
+      ? { volume: Math.round(data.value * javaVolume), steps: javaVolume }
       : undefined
 
   return {
@@ -365,7 +364,6 @@ function java(): Dialect {
       if (uri === null)
         return {
           picture: { ...blank(at), volume },
-          track: false,
           events: [{ type: 'inactiveSession', data: { timeout: false } }],
         }
       const isSeenTwice = last?.uri === uri
