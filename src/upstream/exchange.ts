@@ -88,6 +88,15 @@ function isMethod(method: string): method is 'GET' | 'POST' | 'DELETE' {
   return method === 'GET' || method === 'POST' || method === 'DELETE'
 }
 
+/** @throws Fault `player-unreachable` */
+export function parseAnswer(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new Fault('player-unreachable', 'the player gave an answer that cannot be understood', { cause })
+  }
+}
+
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
 /** Why an answer is not even read. */
@@ -127,11 +136,12 @@ function secondsOf(header: string | string[] | undefined): number | undefined {
   return /^\d{1,5}$/.test(text) ? Math.min(Math.max(Number(text), 1), 300) : undefined
 }
 
-function faultOf(error: unknown): Fault {
+/** What went wrong on the way to a web server of a player. */
+export function faultOf(error: unknown): Fault {
   if (error instanceof Fault) return error
-  if (error instanceof Error && error.name === 'TimeoutError') {
-    return new Fault('player-timeout', 'the player did not answer in time', { cause: error })
-  }
+  const isLate =
+    error instanceof errors.HeadersTimeoutError || (error instanceof Error && error.name === 'TimeoutError')
+  if (isLate) return new Fault('player-timeout', 'the player did not answer in time', { cause: error })
   const isUnheard = error instanceof errors.ConnectTimeoutError || /ECONNREFUSED|EHOSTUNREACH/.test(messageOf(error))
   const why = isUnheard ? 'the player cannot be reached' : 'the connection to the player broke'
   return new Fault('player-unreachable', why, { cause: error, retryAfter: 1 })

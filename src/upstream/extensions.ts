@@ -4,7 +4,7 @@ import { isPermit, type Permit } from '../policy/decide.ts'
 import { encodeRest } from '../protocol/rest/encode.ts'
 import { clean } from '../protocol/rest/text.ts'
 import { rebuildWebAnswer } from '../protocol/web/answers.ts'
-import { type Answer, createExchange } from './exchange.ts'
+import { type Answer, createExchange, parseAnswer } from './exchange.ts'
 import { createLane, type LaneEntry } from './lane.ts'
 import { UpstreamError } from './player.ts'
 
@@ -97,19 +97,11 @@ export function createExtensions({
 
 function read({ call: { operation } }: Permit, { status, type, text }: Answer): unknown {
   const speaks = type.startsWith('text/')
-  if (status === 200) return rebuildWebAnswer(operation, text === '' ? undefined : speaks ? text : parse(text))
+  if (status === 200) return rebuildWebAnswer(operation, text === '' ? undefined : speaks ? text : parseAnswer(text))
   if (status === 204) return undefined
   if (status < 400 || status > 499) throw new Fault('player-unreachable', 'the player failed at this')
   if (status === 401 || status === 403) throw new Fault('player-unreachable', 'the player does not let the gateway in')
   // Words are meant for people; a page of the web server's own, or a structure, is not.
   const words = speaks && !text.includes('<') ? clean(text, 200).trim() : ''
   throw new UpstreamError({ code: status, message: words || 'the player does not take this', data: undefined })
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new Fault('player-unreachable', 'the player gave an answer that cannot be understood', { cause })
-  }
 }

@@ -7,9 +7,9 @@ import { rebuildAnswer } from '../protocol/librespot/answers.ts'
 import { encodeRest } from '../protocol/rest/encode.ts'
 import { clean } from '../protocol/rest/text.ts'
 import { createBreaker } from './breaker.ts'
-import { type Answer, createExchange } from './exchange.ts'
+import { type Answer, createExchange, parseAnswer } from './exchange.ts'
 import { createLane, type LaneEntry } from './lane.ts'
-import { UpstreamError } from './player.ts'
+import { type RestPlayer, UpstreamError } from './player.ts'
 
 const defaults = {
   connectMs: 2_000,
@@ -42,20 +42,11 @@ export interface RestOptions {
 type Ask = (request: Request) => Promise<unknown>
 
 /** A player behind plain HTTP: a few questions at a time, by turns, each answered in its own time or not at all. */
-export interface Rest {
-  /**
-   * The answer, rebuilt from what the row says it may hold: undefined when there is none, null when it was done and there
-   * is nothing to tell.
-   *
-   * @throws UpstreamError when the player itself refused; its code is the status of HTTP
-   * @throws Fault `player-unreachable`, `player-timeout` or `limited`; what was sent is never sent again
-   */
-  send(permit: Permit): Promise<unknown>
+export interface Rest extends Pick<RestPlayer, 'send' | 'close'> {
   /** A question of the gateway's own, which changes nothing at the player. It takes its turn like the rest. */
   readonly ask: Ask
   /** Whether a call sent now would leave. */
   readonly up: boolean
-  close(): Promise<void>
 }
 
 interface Errand extends LaneEntry {
@@ -122,7 +113,7 @@ export function createRest({ url, protocol, now, isLoaded, isOvertaken, limits: 
     if (text === '') return null
     // librespot-java says no type at all.
     if (type !== 'application/json' && type !== '') throw nonsense()
-    return rebuildAnswer(operation, parse(text)) ?? null
+    return rebuildAnswer(operation, parseAnswer(text)) ?? null
   }
 
   function enter(request: Request, permit: Permit | undefined): Promise<unknown> {
@@ -234,12 +225,4 @@ function parameterIn(params: object, text: string): string | undefined {
           .trim()}`
       : ''
   return `the player does not take this ${said.name}${why}`
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new Fault('player-unreachable', 'the player gave an answer that cannot be understood', { cause })
-  }
 }

@@ -1,7 +1,8 @@
-import { type Dispatcher, errors, Pool } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
 import { personOf } from '../call/call.ts'
-import { Fault, messageOf } from '../call/fault.ts'
+import { Fault } from '../call/fault.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
+import { faultOf } from './exchange.ts'
 import { createLane, type LaneEntry } from './lane.ts'
 
 const defaults = {
@@ -164,13 +165,3 @@ function refusalOf({ statusCode: status, headers }: Dispatcher.ResponseData<unkn
 }
 
 const passed: ReadonlySet<number> = new Set([200, 301, 302, 303, 304, 307, 308])
-
-function faultOf(error: unknown): Fault {
-  if (error instanceof Fault) return error
-  const isLate =
-    error instanceof errors.HeadersTimeoutError || (error instanceof Error && error.name === 'TimeoutError')
-  if (isLate) return new Fault('player-timeout', 'the player did not answer in time', { cause: error })
-  const isUnheard = error instanceof errors.ConnectTimeoutError || /ECONNREFUSED|EHOSTUNREACH/.test(messageOf(error))
-  const why = isUnheard ? 'the player cannot be reached' : 'the connection to the player broke'
-  return new Fault('player-unreachable', why, { cause: error, retryAfter: 1 })
-}

@@ -1,18 +1,11 @@
-import type { Permit } from '../policy/decide.ts'
 import { zeroconf } from '../protocol/librespot/zeroconf.ts'
+import type { RestPlayer } from './player.ts'
 import { createRest, type RestLimits } from './rest.ts'
 
 /** The door by which Spotify's apps find a player and hand it to somebody. */
-export interface ZeroconfPlayer {
-  /**
-   * The answer, rebuilt from what the row says it may hold.
-   *
-   * @throws UpstreamError or Fault, as of a `RestPlayer`
-   */
-  send(permit: Permit): Promise<unknown>
+export interface ZeroconfPlayer extends Pick<RestPlayer, 'send' | 'close'> {
   /** Whether it answered when it was last asked. */
   readonly up: boolean
-  close(): Promise<void>
 }
 
 export interface ZeroconfOptions {
