@@ -65,6 +65,7 @@ export async function tell(
   ]
 }
 
+/** A process may also have given memory back meanwhile. */
 function show(value: number): string {
-  return Number.isNaN(value) ? '–' : value.toFixed(0)
+  return Number.isNaN(value) ? '–' : Math.max(0, value).toFixed(0)
 }

@@ -13,6 +13,7 @@ import { printTable } from './report.ts'
 /** A player that tells many of its events over WebSockets. */
 interface Teller {
   readonly title: string
+  readonly remark: string
   readonly player: Parameters<typeof startHouse>[0]
   readonly port: number
   readonly pid: number
@@ -51,7 +52,7 @@ export async function measureEvents(rounds: number, clients = 1_000): Promise<vo
         })),
       ])
     }
-    console.log(`\n${teller.title}: ${clients} WebSocket clients hear of one change of the volume\n`)
+    console.log(`\n${teller.title}: ${clients} WebSocket clients hear of one change of the volume${teller.remark}\n`)
     printTable(['', ...columns], rows)
     await haproxy?.stop()
     await house.gateway.stop()
@@ -115,6 +116,7 @@ async function startMopidyTeller(): Promise<Teller> {
   const mopidy = await startMopidy()
   return {
     title: 'Mopidy',
+    remark: '',
     player: { kind: 'mopidy', http: mopidy.http, mpd: mopidy.mpd },
     port: mopidy.httpPort,
     pid: mopidy.pid,
@@ -134,7 +136,8 @@ async function startLibrespotTeller(): Promise<Teller> {
   if (!stdin || !stdout) throw new Error('the stub has no pipes')
   const [url = ''] = await once(createInterface(stdout), 'line')
   return {
-    title: 'go-librespot (a stub)',
+    title: 'go-librespot',
+    remark: ' (a stub of it)',
     player: { kind: 'go-librespot', url },
     port: Number(new URL(url).port),
     pid: child.pid ?? 0,

@@ -13,7 +13,7 @@ function tablesOf(report: string): Map<string, Map<string, readonly string[]>> {
   let title = ''
   for (const line of report.split('\n')) {
     const [, name = '', ...cells] = line.split('|').map((cell) => cell.trim())
-    if (/^\w+: /.test(line)) title = line
+    if (/^[\w-]+: /.test(line)) title = line
     if (!line.startsWith('|') || name === '' || name.startsWith('-')) continue
     tables.set(title, (tables.get(title) ?? new Map()).set(name, cells.slice(0, -1)))
   }
@@ -40,6 +40,8 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   'Mopidy: ping, 4 connections': around,
   'Mopidy: ping, 4 connections, 50 at a time': around,
   'Mopidy: 4 clients in idle, a setvol wakes them all': around,
+  'Mopidy: 4 WebSocket clients hear of one change of the volume': ['direct, no TLS', 'HAProxy', 'Stagedoor'],
+  'go-librespot: 4 WebSocket clients hear of one change of the volume': ['direct, no TLS', 'HAProxy', 'Stagedoor'],
 }
 
 describe.skipIf(!inject('real').available)('the benchmark', () => {
@@ -62,7 +64,7 @@ describe.skipIf(!inject('real').available)('the benchmark', () => {
 
   test('a part that there is not is named, and nothing is started', async () => {
     const { status, stderr } = await run(process.execPath, [script, 'mdp'])
-    expect(stderr).toBe('no such part: mdp; there are: http, mpd, crowd\n')
+    expect(stderr).toBe('no such part: mdp; there are: http, mpd, crowd, events\n')
     expect(status).toBe(2)
   })
 })
