@@ -111,6 +111,10 @@ describe('the library', () => {
       lines('file: local:a', 'sticker: r=2', 'OK'),
     )
     expect(through(createView(calls('list file'), 'single', local), lines('file: x', 'OK'))).toBe('OK\n')
+    const folder = lines('directory: a', 'Last-Modified: d', 'file: x.mp3', 'size: 1', 'Last-Modified: d', 'OK')
+    expect(through(createView(calls('listfiles'), 'single', local), folder)).toBe(
+      lines('directory: a', 'Last-Modified: d', 'OK'),
+    )
   })
 })
 
@@ -143,7 +147,8 @@ test('nobody looks where nothing can be hidden', () => {
 test('every command whose answer holds addresses says so', () => {
   const shown = rows.filter(({ shows }) => shows !== undefined).map(({ name }) => name)
   expect(shown.sort()).toEqual([
-    ...['currentsong', 'find', 'list', 'listall', 'listallinfo', 'listplaylist', 'listplaylistinfo', 'lsinfo'],
+    ...['currentsong', 'find', 'list', 'listall', 'listallinfo', 'listfiles', 'listplaylist', 'listplaylistinfo'],
+    ...['lsinfo'],
     ...['playlist', 'playlistfind', 'playlistid', 'playlistinfo', 'playlistsearch', 'plchanges', 'search'],
     ...['searchplaylist', 'status', 'sticker find'],
   ])
