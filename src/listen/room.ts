@@ -3,11 +3,15 @@ import type { Capability, Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import type { Gate } from '../gate/gate.ts'
 import { house } from '../protocol/house/catalog.ts'
-import { eventCapability as librespotCapability, writeEvent } from '../protocol/librespot/events.ts'
+import {
+  type LibrespotEvent,
+  eventCapability as librespotCapability,
+  writeEvent,
+} from '../protocol/librespot/events.ts'
 import { goLibrespot } from '../protocol/librespot/go.ts'
 import { librespotJava } from '../protocol/librespot/java.ts'
 import { eventCapability } from '../protocol/mopidy/events.ts'
-import type { RestEvent, RpcPlayer } from '../upstream/player.ts'
+import type { RpcPlayer } from '../upstream/player.ts'
 import type { Answer } from './rpc.ts'
 
 /** What one player offers over WebSockets at one place. */
@@ -60,7 +64,7 @@ export function rpcRoom(player: string, { rpc, answer }: { readonly rpc: RpcPlay
 /** A player that tells what it does, by its kind; `librespot` tells by `--onevent`. */
 export interface EventSource {
   readonly kind: 'go-librespot' | 'librespot-java' | 'librespot'
-  readonly player: { onEvent(listener: (event: RestEvent) => void): () => void }
+  readonly player: { onEvent(listener: (event: LibrespotEvent) => void): () => void }
 }
 
 /** The events of one player of the librespot family. The player discards whatever is sent there, so we take nothing. */

@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws'
-import type { RestEvent } from './player.ts'
+import type { LibrespotEvent } from '../protocol/librespot/events.ts'
 
 /** The events of one player, over one WebSocket that is made anew when it breaks. */
 export interface Feed {
@@ -25,9 +25,9 @@ export interface FeedLimits {
 export interface FeedOptions {
   readonly address: URL
   /** An event of a message; undefined for what is none. */
-  read(message: unknown): RestEvent | undefined
+  read(message: unknown): LibrespotEvent | undefined
   /** Hears every event. Must not throw. */
-  tell(event: RestEvent): void
+  tell(event: LibrespotEvent): void
   /** Hears when the connection stands, and when it broke: what happened in between was heard by nobody. */
   stands(isUp: boolean): void
   readonly limits: FeedLimits
@@ -51,7 +51,7 @@ export function createFeed({ address, read, tell, stands, limits, now, random, l
   let bytes = 0
   let told = 0
   /** The latest of each type, in the order they came. */
-  const held = new Map<string, RestEvent>()
+  const held = new Map<string, LibrespotEvent>()
 
   function connect(): void {
     retry = undefined
@@ -118,7 +118,7 @@ export function createFeed({ address, read, tell, stands, limits, now, random, l
     }
   }
 
-  function readSafely(data: Buffer): RestEvent | undefined {
+  function readSafely(data: Buffer): LibrespotEvent | undefined {
     try {
       return read(JSON.parse(data.toString()))
     } catch {

@@ -1,19 +1,12 @@
 import type { Request } from '../call/call.ts'
 import { isPermit, type Permit } from '../policy/decide.ts'
 import { isObject } from '../protocol/jsonrpc/message.ts'
-import { type EventKind, readEvent } from '../protocol/librespot/events.ts'
+import { type EventKind, type LibrespotEvent, readEvent } from '../protocol/librespot/events.ts'
 import { goLibrespot } from '../protocol/librespot/go.ts'
 import { javaVolume, librespotJava } from '../protocol/librespot/java.ts'
 import { blank, type Canvas, createCanvas, lineOf } from './canvas.ts'
 import { createFeed, type FeedLimits } from './feed.ts'
-import {
-  type LiveState,
-  type Picture,
-  type PicturePlayer,
-  type RestEvent,
-  type RestPlayer,
-  UpstreamError,
-} from './player.ts'
+import { type LiveState, type Picture, type PicturePlayer, type RestPlayer, UpstreamError } from './player.ts'
 import { createRest, type RestLimits } from './rest.ts'
 
 export interface LibrespotPlayer extends RestPlayer, PicturePlayer {}
@@ -63,16 +56,16 @@ interface Dialect {
   /** The picture and the state that an answer to the question shows; undefined for none. */
   see(answer: unknown, canvas: Canvas, at: number): Seen
   /** Draws what an event tells. @returns whether the player should be asked how it is now */
-  apply(event: RestEvent, canvas: Canvas, at: number): boolean
+  apply(event: LibrespotEvent, canvas: Canvas, at: number): boolean
   /** The volume in its steps that an event tells. */
-  heardVolume(event: RestEvent): { readonly volume: number; readonly steps: number } | undefined
+  heardVolume(event: LibrespotEvent): { readonly volume: number; readonly steps: number } | undefined
 }
 
 interface Seen {
   readonly picture: Picture
   readonly volume?: { readonly volume: number; readonly steps: number } | undefined
   /** What those who hear events have to hear who may have missed some. */
-  readonly events: readonly RestEvent[]
+  readonly events: readonly LibrespotEvent[]
   /** Asked again it would show more. */
   readonly again?: boolean
 }
@@ -93,7 +86,7 @@ function createLibrespot(
   const { kind, question } = dialect
   const refreshMs = limits.refreshMs ?? 500
   const canvas = createCanvas(now)
-  const listeners = new Set<(event: RestEvent) => void>()
+  const listeners = new Set<(event: LibrespotEvent) => void>()
   let known: { readonly track: boolean; readonly volume?: Seen['volume'] } | undefined
   /** Volumes on their way, in the order they were asked for. */
   const sent = new Map<Permit, { readonly turn: number; readonly volume: number }>()
@@ -135,7 +128,7 @@ function createLibrespot(
     log,
   })
 
-  function hear(event: RestEvent): void {
+  function hear(event: LibrespotEvent): void {
     isStale = true
     const volume = dialect.heardVolume(event)
     if (volume) known = { track: known?.track ?? false, volume }
@@ -144,7 +137,7 @@ function createLibrespot(
     tell(event)
   }
 
-  function tell(event: RestEvent): void {
+  function tell(event: LibrespotEvent): void {
     for (const listener of listeners) listener(event)
   }
 
@@ -259,7 +252,7 @@ const go: Dialect = {
       options: optionsOf(status),
     }
     const place = { uri: track.uri, play_origin: status.play_origin }
-    const events: RestEvent[] = [
+    const events: LibrespotEvent[] = [
       ...(volume ? [{ type: 'volume', data: { value: volume.volume, max: volume.steps } }] : []),
       ...(['shuffle_context', 'repeat_context', 'repeat_track'] as const).map((type) => ({
         type,

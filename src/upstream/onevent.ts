@@ -13,9 +13,10 @@ import { connect, createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { Fault, messageOf } from '../call/fault.ts'
 import { isObject, parseMessage } from '../protocol/jsonrpc/message.ts'
+import type { LibrespotEvent } from '../protocol/librespot/events.ts'
 import { type Onevent, readOnevent } from '../protocol/librespot/onevent.ts'
 import { type Canvas, createCanvas } from './canvas.ts'
-import type { PicturePlayer, RestEvent } from './player.ts'
+import type { PicturePlayer } from './player.ts'
 
 /** What `librespot --onevent` tells, through the socket that `stagedoor onevent` writes to. */
 export interface OneventServer {
@@ -28,7 +29,7 @@ export interface OneventServer {
 
 /** A player that tells of itself and cannot be asked. */
 export interface OneventPlayer extends PicturePlayer {
-  onEvent(listener: (event: RestEvent) => void): () => void
+  onEvent(listener: (event: LibrespotEvent) => void): () => void
   /** Whether it could tell something now; more is not known of it. */
   readonly up: boolean
   close(): void
@@ -54,7 +55,7 @@ export type OneventLimits = Readonly<typeof defaults>
 
 interface Speaker {
   readonly canvas: Canvas
-  readonly listeners: Set<(event: RestEvent) => void>
+  readonly listeners: Set<(event: LibrespotEvent) => void>
 }
 
 /**
@@ -127,7 +128,7 @@ export function createOnevent({ path, now, log, limits: given }: OneventOptions)
     open(player) {
       if (speakers.has(player)) throw new Fault('internal', `two players are called ${player}`)
       const canvas = createCanvas(now)
-      const listeners = new Set<(event: RestEvent) => void>()
+      const listeners = new Set<(event: LibrespotEvent) => void>()
       speakers.set(player, { canvas, listeners })
       return {
         get picture() {

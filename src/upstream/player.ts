@@ -1,4 +1,5 @@
 import type { Permit } from '../policy/decide.ts'
+import type { LibrespotEvent } from '../protocol/librespot/events.ts'
 import type { PlayerEvent, ReplyError } from '../protocol/mopidy/reply.ts'
 
 /** A player that answers JSON-RPC. It takes permits, not calls, and that is the point. */
@@ -96,7 +97,7 @@ export interface RestPlayer {
    */
   send(permit: Permit): Promise<unknown>
   /** Hears every event of the player, rebuilt like the answers, in order; returns the way to stop hearing. */
-  onEvent(listener: (event: RestEvent) => void): () => void
+  onEvent(listener: (event: LibrespotEvent) => void): () => void
   readonly up: boolean
   close(): Promise<void>
 }
@@ -107,12 +108,6 @@ export interface LiveState {
   /** The volume and its maximum, in the player's own steps. */
   readonly volume: number
   readonly steps: number
-}
-
-/** One event of a player of the librespot family: its kind, and what may be told of it. */
-export interface RestEvent {
-  readonly type: string
-  readonly data?: Readonly<Record<string, unknown>>
 }
 
 /** What a player of any kind is doing, in one shape. What it does not tell is null. */

@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { Fault } from '../../src/call/fault.ts'
+import type { LibrespotEvent } from '../../src/protocol/librespot/events.ts'
 import { resolveVolume } from '../../src/protocol/librespot/volume.ts'
 import {
   createGoLibrespot,
@@ -7,7 +8,6 @@ import {
   type LibrespotLimits,
   type LibrespotPlayer,
 } from '../../src/upstream/librespot.ts'
-import type { RestEvent } from '../../src/upstream/player.ts'
 import { type FakeLibrespot, type Kind, song, startFakeLibrespot } from './fakelibrespot.ts'
 import { go, java, permitOf } from './permits.ts'
 
@@ -42,8 +42,8 @@ function connect(fake: FakeLibrespot, kind: Exclude<Kind, 'zeroconf'>, limits: P
   return player
 }
 
-function eventsOf(player: LibrespotPlayer): RestEvent[] {
-  const heard: RestEvent[] = []
+function eventsOf(player: LibrespotPlayer): LibrespotEvent[] {
+  const heard: LibrespotEvent[] = []
   player.onEvent((event) => heard.push(event))
   return heard
 }

@@ -15,8 +15,8 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { LibrespotEvent } from '../../src/protocol/librespot/events.ts'
 import { createOnevent, type OneventLimits, type OneventServer } from '../../src/upstream/onevent.ts'
-import type { RestEvent } from '../../src/upstream/player.ts'
 
 let dir: string
 let path: string
@@ -39,7 +39,7 @@ function create(limits: Partial<OneventLimits> = {}): OneventServer {
 async function setUp(limits: Partial<OneventLimits> = {}) {
   const server = create(limits)
   const player = server.open('kitchen')
-  const heard: RestEvent[] = []
+  const heard: LibrespotEvent[] = []
   player.onEvent((event) => heard.push(event))
   await server.listen()
   return { server, player, heard }

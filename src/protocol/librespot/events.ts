@@ -7,7 +7,7 @@ import { JavaEpisode, JavaTrack } from './java.ts'
 
 export type EventKind = 'go-librespot' | 'librespot-java'
 
-/** One event: its kind, and what may be told of it. */
+/** One event of a player of the family: its kind, and what may be told of it. */
 export interface LibrespotEvent {
   readonly type: string
   readonly data?: Readonly<Record<string, unknown>>
