@@ -101,17 +101,24 @@ function judgeOf(call: Call, sight: Sight): Judge | undefined {
 /** What `status` tells of the queue. */
 const ofQueue = ['playlist: ', 'playlistlength: ', 'song: ', 'songid: ', 'nextsong: ', 'nextsongid: ']
 
-function statusJudge({ by, player }: Call, sight: Sight): Judge {
+/** MPD 0.24: the name of a stored playlist, or the address of one elsewhere. */
+const loaded = 'lastloadedplaylist: '
+
+function statusJudge(call: Call, sight: Sight): Judge {
+  const { by, player } = call
   const hidden = [
     ...(sight.may(by, player, 'queue.read') ? [] : ofQueue),
     ...(sight.may(by, player, 'library.read') ? [] : ['updating_db: ']),
+    ...(sight.may(by, player, 'playlists.read') ? [] : [loaded]),
   ]
   const partition = encoder.encode(`partition: ${player}\n`)
   return (bytes, at, end) => {
     if (startsWith(bytes, at, 'partition: ')) return partition
     if (startsWith(bytes, at, 'error: ')) return encoder.encode(`${hidePaths(utf8.decode(bytes.subarray(at, end)))}\n`)
     for (const key of hidden) if (startsWith(bytes, at, key)) return 'drop'
-    return 'keep'
+    if (!startsWith(bytes, at, loaded)) return 'keep'
+    const name = utf8.decode(bytes.subarray(at + loaded.length, end))
+    return !name.includes('/') || sight.sees(call, name) ? 'keep' : 'drop'
   }
 }
 

@@ -71,6 +71,20 @@ describe('status', () => {
   })
 })
 
+test('status names no playlist to one who may not see those, nor an address of one', () => {
+  const said = (value: string, sight: Sight) =>
+    through(createView(calls('status'), 'single', sight), lines('volume: 1', `lastloadedplaylist: ${value}`, 'OK'))
+  const blind = sight(
+    () => true,
+    (name) => name !== 'playlists.read',
+  )
+  const nothing = lines('volume: 1', 'OK')
+  expect(said('Party', blind)).toBe(nothing)
+  expect(said('Party', local)).toContain('lastloadedplaylist: Party\n')
+  expect(said('http://u:secret@h/x.m3u', local)).toBe(nothing)
+  expect(said('http://u:secret@h/x.m3u', everything)).toContain('secret')
+})
+
 describe('the queue', () => {
   const song = lines(
     'file: http://u:secret@h/x',
