@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws'
 import type { LibrespotEvent } from '../protocol/librespot/events.ts'
+import type { PlayerLog } from './player.ts'
 
 /** The events of one player, over one WebSocket that is made anew when it breaks. */
 export interface Feed {
@@ -34,7 +35,7 @@ export interface FeedOptions {
   now(): number
   /** 0 to 1, for the jitter of reconnecting. */
   random(): number
-  readonly log?: { warn(about: object, text: string): void; info(about: object, text: string): void } | undefined
+  readonly log?: PlayerLog | undefined
 }
 
 export function createFeed({ address, read, tell, stands, limits, now, random, log }: FeedOptions): Feed {

@@ -6,7 +6,14 @@ import { goLibrespot } from '../protocol/librespot/go.ts'
 import { javaVolume, librespotJava } from '../protocol/librespot/java.ts'
 import { blank, type Canvas, createCanvas, lineOf } from './canvas.ts'
 import { createFeed, type FeedLimits } from './feed.ts'
-import { type LiveState, type Picture, type PicturePlayer, type RestPlayer, UpstreamError } from './player.ts'
+import {
+  type LiveState,
+  type Picture,
+  type PicturePlayer,
+  type PlayerLog,
+  type RestPlayer,
+  UpstreamError,
+} from './player.ts'
 import { createRest, type RestLimits } from './rest.ts'
 
 export interface LibrespotPlayer extends RestPlayer, PicturePlayer {}
@@ -20,7 +27,7 @@ export interface LibrespotOptions {
   clock?(): number
   /** 0 to 1, for the jitter of reconnecting. */
   random?(): number
-  readonly log?: { warn(about: object, text: string): void; info(about: object, text: string): void } | undefined
+  readonly log?: PlayerLog | undefined
   readonly limits?: Partial<LibrespotLimits>
 }
 

@@ -6,7 +6,7 @@ import type { mopidy } from '../protocol/mopidy/catalog.ts'
 import { encode } from '../protocol/mopidy/encode.ts'
 import { type PlayerEvent, type Reply, readReply } from '../protocol/mopidy/reply.ts'
 import { createLane, type LaneEntry } from './lane.ts'
-import { type RpcPlayer, UpstreamError } from './player.ts'
+import { type PlayerLog, type RpcPlayer, UpstreamError } from './player.ts'
 
 const defaults = {
   handshakeMs: 5_000,
@@ -33,7 +33,7 @@ export interface MopidyOptions {
   now(): number
   /** 0 to 1, for the jitter of reconnecting. */
   random?(): number
-  readonly log?: { warn(about: object, text: string): void; info(about: object, text: string): void }
+  readonly log?: PlayerLog
   readonly limits?: Partial<MopidyLimits>
 }
 

@@ -4,7 +4,7 @@ import { createDoorway } from './doorway.ts'
 import { createErrands } from './errand.ts'
 import type { Job } from './job.ts'
 import { plain } from './line.ts'
-import type { MpdPlayer } from './player.ts'
+import type { MpdPlayer, PlayerLog } from './player.ts'
 import { createPool } from './pool.ts'
 import { createSeats } from './seat.ts'
 import { createShares } from './share.ts'
@@ -49,7 +49,7 @@ export interface MpdOptions {
   readonly port: number
   /** Milliseconds that only ever grow. */
   readonly now?: () => number
-  readonly log?: { warn(about: object, text: string): void; info(about: object, text: string): void }
+  readonly log?: PlayerLog
   readonly limits?: Partial<MpdLimits>
 }
 

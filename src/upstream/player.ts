@@ -2,6 +2,12 @@ import type { Permit } from '../policy/decide.ts'
 import type { LibrespotEvent } from '../protocol/librespot/events.ts'
 import type { PlayerEvent, ReplyError } from '../protocol/mopidy/reply.ts'
 
+/** Where it is said that a player came or went. */
+export interface PlayerLog {
+  warn(about: object, text: string): void
+  info(about: object, text: string): void
+}
+
 /** A player that answers JSON-RPC. It takes permits, not calls, and that is the point. */
 export interface RpcPlayer {
   /**

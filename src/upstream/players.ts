@@ -3,7 +3,7 @@ import { createMopidy } from './mopidy.ts'
 import { createMpd } from './mpd.ts'
 import type { OneventPlayer, OneventServer } from './onevent.ts'
 import { createPainter } from './picture.ts'
-import type { MpdPlayer, PicturePlayer, RestPlayer, RpcPlayer } from './player.ts'
+import type { MpdPlayer, PicturePlayer, PlayerLog, RestPlayer, RpcPlayer } from './player.ts'
 import { mopidySitter, mpdSitter } from './sitter.ts'
 import { createZeroconf, type ZeroconfPlayer } from './zeroconf.ts'
 
@@ -15,7 +15,7 @@ export type PlayerPlace =
   | { readonly kind: 'librespot'; readonly zeroconf?: string | undefined; readonly onevent?: boolean | undefined }
 
 export interface PlayerDeps {
-  readonly log: { warn(about: object, text: string): void; info(about: object, text: string): void }
+  readonly log: PlayerLog
   /** Unix ms. */
   now(): number
   /** Where players are heard that cannot be asked. */

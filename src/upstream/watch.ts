@@ -1,6 +1,7 @@
 import { Fault } from '../call/fault.ts'
 import { subsystems } from '../protocol/mpd/events.ts'
 import { askAll, type Line } from './line.ts'
+import type { PlayerLog } from './player.ts'
 
 /** A line of our own that rests in an idle: it tells at once what changes, when the player comes and goes, and what it can do. */
 export interface Watch {
@@ -31,7 +32,7 @@ export function createWatch(
   limits: WatchLimits,
   now: () => number,
   about: object,
-  log?: { warn(about: object, text: string): void; info(about: object, text: string): void },
+  log?: PlayerLog,
 ): Watch {
   let line: Line | undefined
   let retry: NodeJS.Timeout | undefined

@@ -1,5 +1,5 @@
 import { zeroconf } from '../protocol/librespot/zeroconf.ts'
-import type { RestPlayer } from './player.ts'
+import type { PlayerLog, RestPlayer } from './player.ts'
 import { createRest, type RestLimits } from './rest.ts'
 
 /** The door by which Spotify's apps find a player and hand it to somebody. */
@@ -13,7 +13,7 @@ export interface ZeroconfOptions {
   readonly url: string
   /** Milliseconds that only ever grow. */
   clock?(): number
-  readonly log?: { warn(about: object, text: string): void; info(about: object, text: string): void } | undefined
+  readonly log?: PlayerLog | undefined
   readonly limits?: Partial<RestLimits>
   /** How often it is asked whether it is still there. */
   readonly probeMs?: number
