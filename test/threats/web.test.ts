@@ -423,7 +423,9 @@ attack(
           { referer: 'https://evil.example/' },
           { referer: 'https://127.0.0.1.evil.example/' },
           { 'sec-fetch-site': 'cross-site', referer: 'https://127.0.0.1/' },
-          { 'sec-fetch-site': 'same-origin', origin: 'https://evil.example' },
+          { 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'empty', origin: 'https://evil.example' },
+          // Where a link to `/?next=/party/vote` ends.
+          { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
         ]
         for (const headers of votes) {
           expect(
@@ -432,9 +434,8 @@ attack(
           ).toBe(403)
         }
         expect(stub.heard()).toEqual([])
-        expect((await get(house, '/party/vote', undefined, { cookie, 'sec-fetch-site': 'same-origin' })).status).toBe(
-          200,
-        )
+        const script = { cookie, 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'empty' }
+        expect((await get(house, '/party/vote', undefined, script)).status).toBe(200)
         for (const origin of [...pages, '']) {
           const headers = { cookie, origin }
           expect(await knockWs(house, { path: '/iris/ws', headers, from: house.address() }), origin).toBe(403)

@@ -116,18 +116,19 @@ function userOf(by: Origin['by']): User {
 
 /**
  * Some extensions change something when they are merely looked at. So a browser that shows its cookie by itself has to show
- * as well that one of our pages made it: there is no Origin on a GET.
+ * as well that a script of one of our pages made it: there is no Origin on a GET, and to be looked at or shown as a picture
+ * takes no more than a link, such as the `next` of our own sign-in page.
  *
  * @throws Fault `forbidden`
  */
 export function checkPage(hosts: Hosts, { headers, raw }: FastifyRequest, { capability }: Operation): void {
   if (raw.method !== 'GET' || capability.endsWith('.read') || !isAmbient(credentialOf(headers))) return
-  const { 'sec-fetch-site': site, referer } = headers
+  const { 'sec-fetch-site': site, 'sec-fetch-dest': dest, referer } = headers
   const page = URL.parse(referer ?? '')
   const isOwn =
     site === undefined
       ? page?.protocol === 'https:' && page.host === headers.host?.toLowerCase()
-      : site === 'same-origin'
+      : site === 'same-origin' && dest === 'empty'
   if (!isOwn || hosts.isOwnOrigin(raw) === false) throw new Fault('forbidden', 'only for pages of this very gateway')
 }
 

@@ -306,7 +306,11 @@ describe('a browser that shows its cookie by itself', () => {
     { 'Sec-Fetch-Site': 'none' },
     { Referer: 'https://evil.example/' },
     { Referer: 'http://localhost/party/' },
-    { 'Sec-Fetch-Site': 'same-origin', Origin: 'https://evil.example' },
+    { 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Dest': 'empty', Origin: 'https://evil.example' },
+    // What the sign-in page sends people on to, whoever made the link; and a picture of another client's page.
+    { 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' },
+    { 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' },
+    { 'Sec-Fetch-Site': 'same-origin' },
   ])('votes for nobody with %j', async (headers) => {
     await open(() => words('voted'))
     expect((await vote(headers as Record<string, string>)).status).toBe(403)
@@ -315,7 +319,7 @@ describe('a browser that shows its cookie by itself', () => {
 
   test('votes from a page of ours', async () => {
     await open(() => words('voted'))
-    expect((await vote({ 'Sec-Fetch-Site': 'same-origin' })).text).toBe('voted')
+    expect((await vote({ 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Dest': 'empty' })).text).toBe('voted')
     expect((await vote({ Referer: `https://localhost:${house.port}/party/index.html` })).text).toBe('voted')
   })
 
