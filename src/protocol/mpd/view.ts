@@ -112,9 +112,13 @@ function statusJudge(call: Call, sight: Sight): Judge {
     ...(sight.may(by, player, 'playlists.read') ? [] : [loaded]),
   ]
   const partition = encoder.encode(`partition: ${player}\n`)
+  const isNarrowed = sight.isNarrowed(call)
+  // Players write addresses into their sentences, quoted or not, with blanks or not: nobody can tell where one ends.
+  const wrong = (text: string) => (isNarrowed && /[/:]/.test(text) ? '…' : hidePaths(text))
   return (bytes, at, end) => {
     if (startsWith(bytes, at, 'partition: ')) return partition
-    if (startsWith(bytes, at, 'error: ')) return encoder.encode(`${hidePaths(utf8.decode(bytes.subarray(at, end)))}\n`)
+    if (startsWith(bytes, at, 'error: '))
+      return encoder.encode(`error: ${wrong(utf8.decode(bytes.subarray(at + 7, end)))}\n`)
     for (const key of hidden) if (startsWith(bytes, at, key)) return 'drop'
     if (!startsWith(bytes, at, loaded)) return 'keep'
     const name = utf8.decode(bytes.subarray(at + loaded.length, end))

@@ -36,14 +36,13 @@ describe('status', () => {
   )
   const of = (mine: readonly Capability[]) =>
     through(
-      createView(
-        calls('status'),
-        'single',
-        sight(
+      createView(calls('status'), 'single', {
+        ...sight(
           () => true,
           (name) => mine.includes(name),
         ),
-      ),
+        isNarrowed: () => false,
+      }),
       status,
     ).split('\n')
 
@@ -69,6 +68,16 @@ describe('status', () => {
     expect(of(['queue.read'])).toContain('nextsongid: 2')
     expect(of(['queue.read'])).not.toContain('updating_db: 2')
   })
+})
+
+test('status says that something is wrong, and to who may not see every address not with which', () => {
+  const said = (text: string, sight: Sight) =>
+    through(createView(calls('status'), 'single', sight), lines(`error: ${text}`, 'OK'))
+  const text = 'Failed to decode http://h/of/somebody else.mp3'
+  expect(said(text, local)).toBe(lines('error: …', 'OK'))
+  expect(said('Failed to decode "spotify:track:x"', local)).toBe(lines('error: …', 'OK'))
+  expect(said('Failed to open audio output', local)).toBe(lines('error: Failed to open audio output', 'OK'))
+  expect(said(text, { ...everything, isNarrowed: () => false })).toBe(lines(`error: ${text}`, 'OK'))
 })
 
 test('status names no playlist to one who may not see those, nor an address of one', () => {
