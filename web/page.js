@@ -11,21 +11,24 @@ async function ask(method, path, body) {
   return answer
 }
 
-/** Where somebody was on their way to: a path of this very place, or nowhere. */
-function next() {
-  const path = new URLSearchParams(location.search).get('next') || ''
-  const isPath = /^\/(?!\/)[\x21-\x5b\x5d-\x7e]*$/.test(path)
-  return isPath && new URL(path, location.origin).origin === location.origin ? path : undefined
+/** Where somebody was on their way to: a page of a web client, or nowhere. Anybody may have made the link. */
+function next(players) {
+  const given = new URLSearchParams(location.search).get('next') || ''
+  const url = /^\/(?!\/)[\x21-\x5b\x5d-\x7e]*$/.test(given) ? new URL(given, location.origin) : undefined
+  const pages = players.flatMap(({ name, web = [] }) => web.flatMap((path) => [path, `/players/${name}${path}`]))
+  const isPage = url?.origin === location.origin && pages.some((page) => url.pathname.startsWith(page))
+  return isPage ? url.pathname : undefined
 }
 
 async function show() {
   try {
     const me = await ask('GET', '/auth/me')
-    const onward = next()
+    const players = await ask('GET', '/players')
+    const onward = next(players)
     if (onward) return location.replace(onward)
     $('name').textContent = me.name
     $('roles').textContent = me.roles.join(', ')
-    $('players').replaceChildren(...(await ask('GET', '/players')).map(playerItem))
+    $('players').replaceChildren(...players.map(playerItem))
     $('me').hidden = false
     $('login').hidden = true
   } catch (error) {
