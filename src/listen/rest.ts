@@ -23,7 +23,7 @@ export interface RestServed {
 }
 
 export interface RestDeps extends SignInDeps {
-  readonly gate: Pick<Gate, 'admit'>
+  readonly gate: Pick<Gate, 'admit' | 'mayCall'>
   /** The players with an HTTP API, by name. */
   readonly players: ReadonlyMap<string, RestServed>
   /** The player at the root, when it is one of these. */
@@ -78,8 +78,9 @@ function restRoute(app: App, { deps, name, player, catalog, prefix, path, unread
   async function judge(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const operation = rowOf(catalog, request, target(request), reply)
     request.user = await signIn(deps, request)
+    const isAlarming = operation.alarm && !gate.mayCall(currently(deps, request), name, operation)
     // Whatever came with it: the gate says no, and who runs the house is told.
-    if (operation.refused !== undefined) gate.admit(createCall(origin(request), { operation, args: {} }))
+    if (operation.refused !== undefined || isAlarming) gate.admit(createCall(origin(request), { operation, args: {} }))
     if (queryOf(target(request)) !== undefined) throw new Fault('malformed', `${operation.name} takes no query`)
     if (operation.name === 'GET /events') throw new HttpFault(426, 'malformed', 'the events are told over a WebSocket')
     checkBody(request.raw, operation)

@@ -82,6 +82,16 @@ describe('every row', () => {
     )
   })
 
+  test.for(ordinary.filter(({ operation }) => operation.alarm))(
+    '$title: the alarm rings for who may not, whatever comes with it',
+    async ({ operation, prefix }) => {
+      const { method, path } = requestOf(operation, {})
+      await refused(403, { method, path: prefix + path, body: '{"a":', as: 'only status.read' })
+      await refused(403, { method, path: `${prefix + path}?a=b`, as: 'only status.read' })
+      expect(house.alarms.map(({ operation: { name } }) => name)).toEqual([operation.name, operation.name])
+    },
+  )
+
   test('there are rows to try, of both kinds', () => {
     expect(ordinary.length).toBeGreaterThan(50)
     expect(rows.filter(({ operation }) => operation.refused !== undefined).length).toBeGreaterThan(8)
