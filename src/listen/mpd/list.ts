@@ -4,6 +4,9 @@ import { isStream } from '../../call/uri.ts'
 import { type Gate, Refusal } from '../../gate/gate.ts'
 import type { MpdRequest } from '../../protocol/mpd/decode.ts'
 
+/** Searches of one list: its commands come one after the other, and nobody else's in between. */
+const mostSearches = 50
+
 /**
  * A command list is admitted whole or not at all.
  *
@@ -13,6 +16,7 @@ import type { MpdRequest } from '../../protocol/mpd/decode.ts'
 export function admitList(gate: Gate, origin: () => Origin, requests: readonly MpdRequest[]) {
   const calls: Call[] = []
   let streams = 0
+  let searches = 0
   for (const request of requests) {
     try {
       const call = createCall(origin(), request)
@@ -21,6 +25,10 @@ export function admitList(gate: Gate, origin: () => Origin, requests: readonly M
       streams += most === undefined ? 0 : (call.touches.uri ?? []).filter(isStream).length
       if (most !== undefined && streams > most) {
         throw new Fault('bad-arguments', `a list takes at most ${most} network address`)
+      }
+      if (call.operation.bounds.costly && call.capability.endsWith('.read')) searches++
+      if (searches > mostSearches) {
+        throw new Fault('bad-arguments', `a list takes at most ${mostSearches} searches and look-ups`)
       }
       calls.push(call)
     } catch (error) {

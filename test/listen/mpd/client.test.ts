@@ -357,6 +357,13 @@ describe('M3: lists are admitted whole', () => {
     expect(lines).toEqual([])
   })
 
+  test('so many searches are no list: nobody else gets a turn between them', async () => {
+    const owner = await house.client('owner-1')
+    owner.send(`command_list_begin\n${'find title x\n'.repeat(51)}command_list_end\n`)
+    await owner.hears('ACK [2@50] {find} a list takes at most 50 searches and look-ups\n')
+    expect(lines).toEqual([])
+  })
+
   test.each(['idle', 'close', 'password owner-1', 'commands', 'partition bath', 'command_list_begin'])(
     'M4: %s is not part of a list',
     async (line) => {
