@@ -1,4 +1,5 @@
-import { createCall } from '../../call/call.ts'
+import { createCall, type Origin } from '../../call/call.ts'
+import type { Catalog } from '../../call/catalog.ts'
 import { Fault } from '../../call/fault.ts'
 import type { Gate } from '../../gate/gate.ts'
 import { rpcError } from '../../protocol/jsonrpc/error.ts'
@@ -8,6 +9,7 @@ import { openingOf } from '../../protocol/web/files.ts'
 import {
   broadcastCapability,
   decodeIris,
+  iris,
   writeBroadcast,
   writeIrisAnswer,
   writeIrisError,
@@ -19,13 +21,13 @@ import type { Answer, Caller } from '../rpc.ts'
 import type { Forwarded } from './forwarded.ts'
 
 export interface IrisDeps {
-  readonly gate: Pick<Gate, 'admit'>
+  readonly gate: Pick<Gate, 'admit' | 'mayCall'>
   readonly forwarded: Forwarded
   now(): number
 }
 
 /** Iris' WebSocket: each message is decoded by its row, and each client has a connection of its own behind it. */
-export function irisRoom(player: string, client: WebClient, iris: IrisPlayer, deps: IrisDeps): Room {
+export function irisRoom(player: string, client: WebClient, behind: IrisPlayer, deps: IrisDeps): Room {
   const { gate, forwarded, now } = deps
   const operation = openingOf(client)
 
@@ -37,7 +39,7 @@ export function irisRoom(player: string, client: WebClient, iris: IrisPlayer, de
       gate.admit(createCall({ id, by, door: 'websocket', player, at: now() }, { operation, args: {} }))
     },
     join(visitor) {
-      const connection = iris.open({
+      const connection = behind.open({
         fields: forwarded.fields(client, visitor.by, visitor.host),
         hear(broadcast) {
           const capability = broadcastCapability(broadcast.method)
@@ -56,8 +58,9 @@ function answerer(player: string, connection: IrisConnection, { gate, now }: Iri
     let message: unknown
     try {
       message = parseMessage(bytes)
+      const origin: Origin = { id: caller.id, by: caller.by(), door: 'websocket', player, at: now() }
+      checkAlarm(gate, message, origin)
       const { id, operation, args } = decodeIris(message)
-      const origin = { id: caller.id, by: caller.by(), door: 'websocket', player, at: now() } as const
       const result = await connection.send(gate.admit(createCall(origin, { operation, args })))
       return id === undefined ? undefined : writeIrisAnswer(id, operation.name, result)
     } catch (error) {
@@ -65,6 +68,19 @@ function answerer(player: string, connection: IrisConnection, { gate, now }: Iri
     }
   }
 }
+
+/**
+ * Whatever came with it: who touches what nobody calls by mistake is refused, and those who run the house are told.
+ *
+ * @throws Fault `forbidden`
+ */
+function checkAlarm(gate: IrisDeps['gate'], message: unknown, origin: Origin): void {
+  const operation = isObject(message) && typeof message.method === 'string' ? rows[message.method] : undefined
+  if (!operation?.alarm || gate.mayCall(origin.by, origin.player, operation)) return
+  gate.admit(createCall(origin, { operation, args: {} }))
+}
+
+const rows: Catalog = iris
 
 /** What went wrong, as Iris' pages know it; nothing where no answer was wanted. */
 function refusal(message: unknown, error: unknown, { id: request }: Caller): string | undefined {

@@ -255,6 +255,21 @@ describe('a message', () => {
     expect(behind.heard).toEqual([])
   })
 
+  test.each(
+    Object.values(catalog)
+      .filter(({ alarm }) => alarm)
+      .map(({ name }) => name),
+  )('%s · the kid, with whatever: the alarm rings', async (name) => {
+    const { behind, house } = await open()
+    const kim = await connect(house, 'kim')
+    expect((await kim.ask(name, { id: 1, junk: [] })).error?.code).toBe(-32003)
+    expect(house.audit.map(({ operation, reason }) => [operation, reason])).toEqual([
+      ['GET /iris/', null],
+      [name, 'alarm'],
+    ])
+    expect(behind.heard).toEqual([])
+  })
+
   test('that wants no answer gets none, is judged and recorded all the same', async () => {
     const { behind, house } = await open()
     const kim = await connect(house, 'kim')
