@@ -1,4 +1,4 @@
-import { Fault } from '../call/fault.ts'
+import { Fault } from '../../call/fault.ts'
 import { gone, type Line } from './line.ts'
 import type { Tuning } from './tuning.ts'
 

@@ -1,6 +1,6 @@
-import { Fault } from '../call/fault.ts'
-import type { Permit } from '../policy/decide.ts'
-import { commandOf, encode } from '../protocol/mpd/decode.ts'
+import { Fault } from '../../call/fault.ts'
+import type { Permit } from '../../policy/decide.ts'
+import { commandOf, encode } from '../../protocol/mpd/decode.ts'
 
 /**
  * The settings in force on a connection to an MPD: `tagtypes`, `binarylimit`, `protocol`, `stringnormalization`. Two of

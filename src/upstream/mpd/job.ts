@@ -1,5 +1,5 @@
+import type { MpdPerson } from '../player.ts'
 import type { Asker, Frame, Line } from './line.ts'
-import type { MpdPerson } from './player.ts'
 import type { Source } from './pool.ts'
 import type { Tuning } from './tuning.ts'
 

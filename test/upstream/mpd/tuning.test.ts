@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { Fault } from '../../src/call/fault.ts'
-import { retuning, type Tuning, tune, unsure, untuned } from '../../src/upstream/tuning.ts'
-import { permit } from './house.ts'
+import { Fault } from '../../../src/call/fault.ts'
+import { retuning, type Tuning, tune, unsure, untuned } from '../../../src/upstream/mpd/tuning.ts'
+import { permit } from '../house.ts'
 
 function tuned(...lines: string[]): Tuning {
   return lines.map(permit).reduce(tune, untuned)

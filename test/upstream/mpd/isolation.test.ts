@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { MpdConnection } from '../../src/upstream/player.ts'
-import { ada, ask, bob, faultOf, furnish, permit } from './house.ts'
+import type { MpdConnection } from '../../../src/upstream/player.ts'
+import { ada, ask, bob, faultOf, furnish, permit } from '../house.ts'
 
 const house = furnish()
 

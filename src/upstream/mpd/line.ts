@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
-import { Fault } from '../call/fault.ts'
-import { createReply, type Reply, type ReplyLimits } from '../protocol/mpd/reply.ts'
+import { Fault } from '../../call/fault.ts'
+import { createReply, type Reply, type ReplyLimits } from '../../protocol/mpd/reply.ts'
 import { type Tuning, untuned } from './tuning.ts'
 
 export const gone = () => new Fault('player-unreachable', 'the connection to the player broke', { retryAfter: 1 })

@@ -1,5 +1,5 @@
-import { Fault } from '../call/fault.ts'
-import type { MpdPerson } from './player.ts'
+import { Fault } from '../../call/fault.ts'
+import type { MpdPerson } from '../player.ts'
 
 /** Takes a place that its person may keep for long; returns the way to give it back. @throws Fault `limited` */
 export type TakeSeat = (person: MpdPerson) => () => void

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { MpdConnection } from '../../src/upstream/player.ts'
-import { ada, ask, bob, faultOf, furnish, permit } from './house.ts'
+import type { MpdConnection } from '../../../src/upstream/player.ts'
+import { ada, ask, bob, faultOf, furnish, permit } from '../house.ts'
 
 const house = furnish()
 

@@ -1,6 +1,6 @@
-import { Fault } from '../call/fault.ts'
+import { Fault } from '../../call/fault.ts'
+import { createLane, type Lane, type LaneEntry, type LaneLimits } from '../lane.ts'
 import type { Client, Job } from './job.ts'
-import { createLane, type Lane, type LaneEntry, type LaneLimits } from './lane.ts'
 import { type Asker, gone, type Line } from './line.ts'
 import type { Taker } from './pool.ts'
 import type { TakeSeat } from './seat.ts'

@@ -1,7 +1,7 @@
-import { Fault } from '../call/fault.ts'
-import { subsystems } from '../protocol/mpd/events.ts'
+import { Fault } from '../../call/fault.ts'
+import { subsystems } from '../../protocol/mpd/events.ts'
+import type { PlayerLog } from '../player.ts'
 import { askAll, type Line } from './line.ts'
-import type { PlayerLog } from './player.ts'
 
 /** A line of our own that rests in an idle: it tells at once what changes, when the player comes and goes, and what it can do. */
 export interface Watch {

@@ -1,4 +1,4 @@
-import { Fault } from '../call/fault.ts'
+import { Fault } from '../../call/fault.ts'
 import { createLine, gone, greet, type Line } from './line.ts'
 
 /** The way in to a player, which one connect passes at a time. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createSeats } from '../../src/upstream/seat.ts'
-import { ada, bob, root } from './house.ts'
+import { createSeats } from '../../../src/upstream/mpd/seat.ts'
+import { ada, bob, root } from '../house.ts'
 
 test('each person has a few, and one given back makes room, once', () => {
   const take = createSeats({ seats: 10, reserved: 2, each: 2 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { ada, ask, bob, faultOf, furnish, permit } from './house.ts'
+import { ada, ask, bob, faultOf, furnish, permit } from '../house.ts'
 
 const house = furnish()
 const cleo = { id: 'cleo', reserve: false }

@@ -1,4 +1,4 @@
-import { Fault } from '../call/fault.ts'
+import { Fault } from '../../call/fault.ts'
 import type { Client, Job } from './job.ts'
 
 /** Something on its way that can be let go. */
