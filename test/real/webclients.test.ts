@@ -203,6 +203,18 @@ describe.skipIf(!inject('real').web)('real web clients in Chromium, in front of 
     expect(elsewhere).toEqual([])
   })
 
+  test('Mobile · shows the queue and plays', async () => {
+    const { page, elsewhere, said } = await open('mia', '/mobile/index.html')
+    await page.getByText('Tracklist').first().click()
+    await page
+      .getByText(queued[0]?.title ?? '', { exact: true })
+      .first()
+      .click()
+    await until(async () => (await playing()) === queued[0]?.uri)
+    expect(elsewhere).toEqual([])
+    expect(said.filter((text) => /refused|not a function|violates/.test(text))).toEqual([])
+  })
+
   test('Party · one person has one vote, whatever browser they use', async () => {
     await mopidy.rpc('core.playback.play')
     const vote = async (name: string) => {

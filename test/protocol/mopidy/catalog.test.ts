@@ -241,7 +241,6 @@ describe('models', () => {
     ['core.tracklist.add', { tracks: [track], uris: ['local:a'] }],
     ['core.playback.play', { tl_track: tlTrack }],
     ['core.tracklist.index', { tl_track: tlTrack }],
-    ['core.tracklist.eot_track', { tl_track: tlTrack }],
     ['core.tracklist.next_track', { tl_track: null }],
     ['core.tracklist.previous_track', { tl_track: null }],
     ['core.playback.set_state', { new_state: 'playing' }],

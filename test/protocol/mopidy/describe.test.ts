@@ -9,7 +9,7 @@ const core: Record<string, { name: string; default?: unknown }[]> = JSON.parse(
 test('somebody who may do anything is told of everything that is offered, in the shape of Mopidy', () => {
   const all = describe(() => true)
   const refused = ['core.library.get_distinct', 'core.playback.set_state']
-  const deprecated = ['core.tracklist.eot_track', 'core.tracklist.next_track', 'core.tracklist.previous_track']
+  const deprecated = ['core.tracklist.next_track', 'core.tracklist.previous_track']
   const offered = Object.keys(core).filter((name) => ![...refused, ...deprecated].includes(name))
   expect(Object.keys(all).sort()).toEqual(offered.sort())
   for (const [name, { description, params }] of Object.entries(all)) {
