@@ -6,7 +6,7 @@ import type { mopidy } from '../protocol/mopidy/catalog.ts'
 import { encode } from '../protocol/mopidy/encode.ts'
 import { type PlayerEvent, type Reply, readReply } from '../protocol/mopidy/reply.ts'
 import { createLane, type LaneEntry } from './lane.ts'
-import { type PlayerLog, type RpcPlayer, UpstreamError } from './player.ts'
+import { checkQuestion, type PlayerLog, type RpcPlayer, UpstreamError } from './player.ts'
 
 const defaults = {
   handshakeMs: 5_000,
@@ -228,7 +228,8 @@ export function createMopidy({ url, now, random = Math.random, log, limits: give
       const costly = operation.bounds.costly === true
       return enter(permit.call, { person: personOf(by), costly, changes: !capability.endsWith('.read') })
     },
-    ask(question) {
+    async ask(question) {
+      checkQuestion(question)
       return enter(question, { person: '', costly: question.operation.bounds.costly === true, changes: false })
     },
     onStand(listener) {

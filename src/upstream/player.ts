@@ -1,3 +1,5 @@
+import type { Request } from '../call/call.ts'
+import { Fault } from '../call/fault.ts'
 import type { Permit } from '../policy/decide.ts'
 import type { LibrespotEvent } from '../protocol/librespot/events.ts'
 import type { PlayerEvent, ReplyError } from '../protocol/mopidy/reply.ts'
@@ -146,4 +148,13 @@ export interface PicturePlayer {
   readonly picture: Picture | undefined
   /** Hears of each change; returns the way to stop hearing. */
   onPicture(listener: () => void): () => void
+}
+
+/**
+ * What the gateway asks of itself needs nobody's permit, so it may only look.
+ *
+ * @throws Fault `internal` for what would do anything
+ */
+export function checkQuestion({ operation }: Request): void {
+  if (!operation.capability.endsWith('.read')) throw new Fault('internal', `${operation.name} takes a permit`)
 }

@@ -9,7 +9,7 @@ import { clean } from '../protocol/rest/text.ts'
 import { createBreaker } from './breaker.ts'
 import { type Answer, createExchange, parseAnswer } from './exchange.ts'
 import { createLane, type LaneEntry } from './lane.ts'
-import { type RestPlayer, UpstreamError } from './player.ts'
+import { checkQuestion, type RestPlayer, UpstreamError } from './player.ts'
 
 const defaults = {
   connectMs: 2_000,
@@ -76,7 +76,7 @@ export function createRest({ url, protocol, now, isLoaded, isOvertaken, limits: 
     try {
       const { request, permit } = errand
       if (permit && isOvertaken?.(permit)) return errand.resolve(null)
-      if (request.operation.needs === 'track' && !(await isLoaded?.(put))) {
+      if (request.operation.needs === 'track' && !(await isLoaded?.(look))) {
         throw new UpstreamError({ code: 409, message: 'nothing is loaded at the player', data: undefined })
       }
       // Given up on while the player was asked what it has: nobody expects it to be done any more.
@@ -89,6 +89,12 @@ export function createRest({ url, protocol, now, isLoaded, isOvertaken, limits: 
       overdue.delete(errand)
       lane.leave(errand)
     }
+  }
+
+  /** A question of the gateway's own, for what has its turn. */
+  async function look(request: Request): Promise<unknown> {
+    checkQuestion(request)
+    return put(request)
   }
 
   /** Asks at once: for what has its turn. */
@@ -157,6 +163,7 @@ export function createRest({ url, protocol, now, isLoaded, isOvertaken, limits: 
       return enter(permit.call, permit)
     },
     async ask(request) {
+      checkQuestion(request)
       return enter(request, undefined)
     },
     get up() {

@@ -362,3 +362,12 @@ test('after close nothing is sent, and who waited hears of it', async () => {
   expect((await faultOf(rest.send(status))).code).toBe('player-unreachable')
   expect(fake.requests).toHaveLength(1)
 })
+
+test('what the gateway asks of itself needs no permit, and so can do nothing', async () => {
+  const { fake, rest } = await setUp()
+  const doing = { operation: goLibrespot['POST /player/pause'], args: {} }
+  expect((await faultOf(rest.ask(doing))).code).toBe('internal')
+  const other = await setUp({}, { isLoaded: async (ask) => (await ask(doing)) !== undefined })
+  expect((await faultOf(other.rest.send(go.permit('POST /player/next')))).code).toBe('internal')
+  expect([...fake.asked, ...other.fake.asked]).toEqual([])
+})
