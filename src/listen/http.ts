@@ -167,10 +167,15 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
   const unread = createUnread()
   for (const [name, { answer }] of deps.players) {
     if (!answer) continue
-    const prefixes = name === deps.defaultPlayer ? ['', `/players/${name}`] : [`/players/${name}`]
-    for (const prefix of prefixes) rpcRoute(app, deps, `${prefix}/mopidy/rpc`, { answer, signIn, unread })
+    for (const prefix of prefixesOf(name, deps.defaultPlayer))
+      rpcRoute(app, deps, `${prefix}/mopidy/rpc`, { answer, signIn, unread })
   }
   return app
+}
+
+/** Where a player is: the default one at the root as well. */
+export function prefixesOf(player: string, defaultPlayer: string): readonly string[] {
+  return player === defaultPlayer ? ['', `/players/${player}`] : [`/players/${player}`]
 }
 
 function rpcRoute(

@@ -11,7 +11,7 @@ import { bodyKind, bodyLimits, parseBody } from '../protocol/rest/body.ts'
 import { decodeRest } from '../protocol/rest/decode.ts'
 import { allowedMethods, findRow, queryOf } from '../protocol/rest/route.ts'
 import { type LiveState, type RestPlayer, UpstreamError } from '../upstream/player.ts'
-import { type App, noRoute } from './http.ts'
+import { type App, noRoute, prefixesOf } from './http.ts'
 import { HttpFault } from './problem.ts'
 import { currently, type SignInDeps, signIn } from './signin.ts'
 import { createUnread, type Unread } from './unread.ts'
@@ -41,8 +41,7 @@ export function restRoutes(app: App, deps: RestDeps): void {
   const unread = createUnread()
   for (const [name, { kind, player }] of deps.players) {
     const catalog = catalogs[kind]
-    const prefixes = name === deps.defaultPlayer ? ['', `/players/${name}`] : [`/players/${name}`]
-    for (const prefix of prefixes) {
+    for (const prefix of prefixesOf(name, deps.defaultPlayer)) {
       for (const path of new Set(Object.values(catalog).map(routeOf))) {
         if (prefix + path !== '/') restRoute(app, { deps, name, player, catalog, prefix, path, unread })
       }

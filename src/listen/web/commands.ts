@@ -9,12 +9,11 @@ import type { WebClient } from '../../protocol/web/clients.ts'
 import type { Extensions } from '../../upstream/extensions.ts'
 import { credentialOf, isAmbient } from '../credential.ts'
 import type { Hosts } from '../hosts.ts'
-import type { App } from '../http.ts'
+import { type App, prefixesOf } from '../http.ts'
 import { HttpFault } from '../problem.ts'
 import { answer, outcome, rowOf } from '../rest.ts'
 import { currently, type SignInDeps, signIn } from '../signin.ts'
 import { createUnread, type Unread } from '../unread.ts'
-import { prefixesOf } from './files.ts'
 import type { Forwarded } from './forwarded.ts'
 
 /** The extensions of one player, as this door serves them. */

@@ -8,7 +8,7 @@ import type { WebClient } from '../../protocol/web/clients.ts'
 import { filePath, openingOf, redirection } from '../../protocol/web/files.ts'
 import type { WebServer } from '../../upstream/web.ts'
 import { createBuckets } from '../bucket.ts'
-import type { App } from '../http.ts'
+import { type App, prefixesOf } from '../http.ts'
 import { currently, type SignInDeps, signIn } from '../signin.ts'
 import type { Forwarded } from './forwarded.ts'
 import { createOpenings, type Openings } from './opening.ts'
@@ -56,10 +56,6 @@ export async function webFileRoutes(app: App, deps: WebDeps): Promise<void> {
       }
     }
   }
-}
-
-export function prefixesOf(player: string, defaultPlayer: string): readonly string[] {
-  return player === defaultPlayer ? ['', `/players/${player}`] : [`/players/${player}`]
 }
 
 interface Place {
