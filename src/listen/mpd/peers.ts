@@ -10,7 +10,7 @@ import { Fault } from '../../call/fault.ts'
 export function createPeers(ranges: readonly string[]): (address: string) => boolean {
   const list = new BlockList()
   for (const range of ranges) {
-    const [, address = '', bits = ''] = /^([^/%]+)\/(\d{1,3})$/.exec(range) ?? []
+    const [, address = '', bits = ''] = /^([^/%]+)\/(0|[1-9]\d{0,2})$/.exec(range) ?? []
     const family = familyOf(address)
     if (!family || Number(bits) > (family === 'ipv4' ? 32 : 128)) {
       throw new Fault('bad-arguments', `not a range of addresses: ${JSON.stringify(range)}`)
