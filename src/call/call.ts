@@ -1,12 +1,15 @@
 import type { Capability, Standing } from './capability.ts'
 import type { Operation } from './catalog.ts'
 import { Fault } from './fault.ts'
+import type { Known } from './known.ts'
 import { type Touched, touched } from './param.ts'
 import { isStream, isWellFormed } from './uri.ts'
 
 /** Who is calling. A user is one until `until` (Unix ms): connections outlive tokens. */
 export type Principal =
   | { readonly kind: 'anonymous'; readonly from: string }
+  /** The gateway itself, keeping what it was told to keep. Nobody signs in as this. */
+  | { readonly kind: 'house'; readonly name: 'governor' | 'curfew' | 'queue'; readonly from: 'house' }
   | {
       readonly kind: 'user'
       /** The account's id, which survives a renaming. */
@@ -26,13 +29,13 @@ export type Principal =
 
 /** Whose budget, turn and place something takes: the account, or the address of somebody unknown. */
 export function personOf(by: Principal): string {
-  return by.kind === 'user' ? by.id : by.from
+  return by.kind === 'user' ? by.id : by.kind === 'house' ? `house ${by.name}` : by.from
 }
 
 export type User = Extract<Principal, { kind: 'user' }>
 
 /** Where a call came in. */
-export type Door = 'http' | 'websocket' | 'mpd' | 'cli'
+export type Door = 'http' | 'websocket' | 'mpd' | 'cli' | 'house'
 
 /** A wire command, decoded: what was asked, and nothing of who asked. */
 export interface Request<O extends Operation = Operation> {
@@ -56,6 +59,8 @@ export interface Call extends Origin, Request {
   /** What it takes besides. */
   readonly also: readonly Capability[]
   readonly touches: Touched
+  /** What was looked up for it, so that policy sees what the call itself does not show. */
+  readonly known: Known
   /** Why this is refused whoever calls; undefined for what policy may decide. */
   readonly refused: string | undefined
 }
@@ -63,11 +68,13 @@ export interface Call extends Origin, Request {
 /**
  * Puts a request and its origin together.
  *
+ * @param known what was looked up for it
  * @throws Fault `bad-arguments` when a URI breaks the grammar or the row's bounds are exceeded
  */
-export function createCall(origin: Origin, { operation, args }: Request): Call {
-  const touches = touched(operation.params, args)
-  checkUris(operation, touches.uri ?? [])
+export function createCall(origin: Origin, { operation, args }: Request, known: Known = nothing): Call {
+  const shown = touched(operation.params, args)
+  checkUris(operation, shown.uri ?? [])
+  const touches = known.adds ? { ...shown, uri: [...(shown.uri ?? []), ...known.adds] } : shown
   return {
     ...origin,
     operation,
@@ -75,8 +82,22 @@ export function createCall(origin: Origin, { operation, args }: Request): Call {
     capability: capabilityOf(operation, args),
     also: operation.also ? besidesOf(operation.also, args) : none,
     touches,
+    known,
     refused: refusalOf(operation, args),
   }
+}
+
+/** The same call with another volume; undefined where none can be put in its place. */
+export function withVolume(call: Call, change: (volume: number) => number): Call | undefined {
+  const { operation, args, touches } = call
+  const [name, ...others] = Object.keys(operation.params).filter(
+    (name) => operation.params[name]?.facet === 'volume' && isGiven(args[name]),
+  )
+  const { back } = (name !== undefined && operation.params[name]) || {}
+  const [volume, ...more] = touches.volume ?? []
+  if (name === undefined || !back || volume === undefined || others.length + more.length > 0) return undefined
+  const changed = { ...args, [name]: back(change(volume)) }
+  return { ...call, args: changed, touches: { ...touches, volume: touched(operation.params, changed).volume ?? [] } }
 }
 
 function checkUris({ bounds, name }: Operation, uris: readonly string[]): void {
@@ -98,6 +119,7 @@ function capabilityOf(operation: Operation, args: Request['args']): Capability |
 }
 
 const none: readonly Capability[] = []
+const nothing: Known = {}
 
 function besidesOf(also: NonNullable<Operation['also']>, args: Request['args']): readonly Capability[] {
   return Object.entries(also).flatMap(([name, capability]) => (capability && isGiven(args[name]) ? [capability] : []))

@@ -27,9 +27,9 @@ export type Shown = 'status' | 'queue' | 'library'
 
 /**
  * What must be known of the player at the moment of the call: `track`, that something is loaded; `volume`, where the
- * volume stands, so that the row has to be resolved against it before it can be sent.
+ * volume stands, so that the row can be resolved against it; `adds`, the addresses that it adds without naming them.
  */
-export type Need = 'track' | 'volume'
+export type Need = 'track' | 'volume' | 'adds'
 
 /** Everything the gateway knows about one wire command, in one place. */
 export interface Operation<P extends Params = Params> {

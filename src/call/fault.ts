@@ -24,6 +24,8 @@ export interface FaultDetails {
   readonly rule?: string
   /** Seconds until a retry can succeed. */
   readonly retryAfter?: number
+  /** When the answer may be another (Unix ms). */
+  readonly until?: number
 }
 
 /** The only error that crosses a module border. Its message is safe to show to the caller. */

@@ -20,6 +20,8 @@ export interface Param<S extends TSchema = TSchema, C extends Count = Count> {
   readonly facet?: Facet
   /** The facet's values inside a nested argument; the argument itself (or its items) when left out. */
   readonly within?: (value: never) => readonly unknown[]
+  /** The argument that stands for this value of the facet, where policy may put another in its place. */
+  readonly back?: (value: number) => unknown
   /** Why a call that gives this parameter is refused, whoever calls. */
   readonly refused?: string
 }
@@ -33,6 +35,11 @@ export function param<S extends TSchema>(
   within?: (value: Static<S>) => readonly unknown[],
 ): Param<S, 'one'> {
   return { schema, count: 'one', ...(facet && { facet }), ...(within && { within }) }
+}
+
+/** A parameter whose value policy may replace by another of its facet; `back` writes it, as it is when left out. */
+export function replaceable<P extends Param>(p: P, back: (value: number) => unknown = (value) => value): P {
+  return { ...p, back }
 }
 
 export function optional<P extends Param>(p: P): Omit<P, 'count'> & { readonly count: 'optional' } {

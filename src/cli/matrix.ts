@@ -45,7 +45,7 @@ export function verdictOf(
   const grants = roles.get(role)?.grants.filter((grant) => grant.capabilities.has(capability)) ?? []
   // A condition that must see and cannot refuses whatever comes.
   const hopeful = grants.filter(({ conditions }) =>
-    conditions.every(({ demands, facet }) => facets.has(facet) || !demands.includes(capability)),
+    conditions.every(({ demands, facet }) => facet === undefined || facets.has(facet) || !demands.includes(capability)),
   )
   if (hopeful.length === 0) return { verdict: 'denied', by: '' }
   const limits = hopeful.map((grant) => limitsOf(grant, players, facets))
@@ -83,7 +83,7 @@ function limitsOf({ players: on, conditions }: Grant, players: readonly string[]
   const elsewhere = on !== 'all' && !players.every((player) => on.has(player))
   return [
     ...(elsewhere ? [`on ${[...on].join(' ')}`] : []),
-    ...conditions.filter(({ facet }) => facets.has(facet)).map(writeCondition),
+    ...conditions.filter(({ facet }) => facet === undefined || facets.has(facet)).map(writeCondition),
   ].join(', ')
 }
 

@@ -24,7 +24,10 @@ export interface AuditRecord {
   /** `dropped`: allowed by itself, not sent because another command of the same list was refused. */
   readonly outcome: Outcome
   readonly rule: string | null
+  /** `observed`: it would have been refused, but its role is only observed. `changed`: policy put another in its place. */
   readonly reason: string | null
+  /** What the caller was told, or would have been; null for what went as it was asked. */
+  readonly says: string | null
 }
 
 /** Where records go. It must neither throw nor block: a gate cannot wait for a disk. */
@@ -32,31 +35,36 @@ export interface AuditSink {
   write(record: AuditRecord): void
 }
 
-export function allowed({ call, rule }: Permit): AuditRecord {
-  return { ...common(call), outcome: 'allowed', rule, reason: null }
+/** @param asked the call as it came, where policy put another in its place */
+export function allowed({ call, rule, observed }: Permit, asked: Call, says: string | null): AuditRecord {
+  if (observed) {
+    const would = 'condition' in observed ? observed.condition.rule : rule
+    return { ...common(asked), outcome: 'allowed', rule: would, reason: 'observed', says }
+  }
+  return { ...common(call), outcome: 'allowed', rule, reason: call === asked ? null : 'changed', says }
 }
 
 export function dropped({ call, rule }: Permit): AuditRecord {
-  return { ...common(call), outcome: 'dropped', rule, reason: null }
+  return { ...common(call), outcome: 'dropped', rule, reason: null, says: null }
 }
 
-export function denied(call: Call, denial: Denial): AuditRecord {
+export function denied(call: Call, denial: Denial, says: string): AuditRecord {
   const rule = 'condition' in denial ? denial.condition.rule : null
-  return { ...common(call), outcome: 'denied', rule, reason: call.operation.alarm ? 'alarm' : denial.reason }
+  return { ...common(call), outcome: 'denied', rule, reason: call.operation.alarm ? 'alarm' : denial.reason, says }
 }
 
-export function limited(call: Call, budget: Budget): AuditRecord {
-  return { ...common(call), outcome: 'limited', rule: budget.rate.rule, reason: 'limited' }
+export function limited(call: Call, budget: Budget, says: string): AuditRecord {
+  return { ...common(call), outcome: 'limited', rule: budget.rate.rule, reason: 'limited', says }
 }
 
-function common(call: Call): Omit<AuditRecord, 'outcome' | 'rule' | 'reason'> {
+function common(call: Call): Omit<AuditRecord, 'outcome' | 'rule' | 'reason' | 'says'> {
   const { by } = call
   const user = by.kind === 'user' ? by : undefined
   return {
     at: call.at,
     request: call.id,
     account: user?.id ?? null,
-    name: user?.name ?? null,
+    name: by.kind === 'anonymous' ? null : by.name,
     session: user?.session ?? null,
     from: by.from,
     door: call.door,

@@ -2,8 +2,20 @@ import type { Call, Principal } from '../call/call.ts'
 import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
-import { type Denial, decide, isNarrowed, mayEver, type Permit, type Policy, sees } from '../policy/decide.ts'
+import type { Matter } from '../call/known.ts'
+import {
+  type Denial,
+  decide,
+  isNarrowed,
+  mattersOf,
+  mayEver,
+  type Permit,
+  type Policy,
+  sees,
+  volumeScale,
+} from '../policy/decide.ts'
 import { type Budget, budgetsFor } from '../policy/rate.ts'
+import type { Scale } from '../policy/scale.ts'
 import { type AuditRecord, type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
 
@@ -25,6 +37,10 @@ export interface Gate {
   sees(call: Call, uri: string): boolean
   /** Whether an answer to this call may hold addresses that its caller is not to see; false when there can be none. */
   isNarrowed(call: Call): boolean
+  /** What has to be looked up (`Call.known`) before policy can judge this call; nothing for most. */
+  mattersOf(call: Call): readonly Matter[]
+  /** How the volumes that this person sets and is shown stand to the player's; undefined when they are the same. */
+  volumeScale(by: Principal, player: string, at: number): Scale | undefined
 }
 
 /** A fault at a position of a list. */
@@ -65,36 +81,39 @@ export function createGate(deps: {
   }
 
   /** Decides and counts, and records only a refusal: whether an admitted call goes is its list's to say. */
-  function pass(call: Call): { permit: Permit; budgets: readonly Budget[] } {
+  function pass(call: Call): Passed {
     const policy = deps.policy()
     const decision = decide(policy, call)
     if (!decision.allowed) {
-      note(call, denied(call, decision.denial))
+      const fault = refusal(call, decision.denial)
+      note(call, denied(call, decision.denial, fault.message))
       if (call.operation.alarm && call.by.kind === 'user') deps.alarm?.(call)
-      throw refusal(call, decision.denial)
+      throw fault
     }
+    const { permit } = decision
     const budgets = budgetsFor(policy, call.by, call.capability, call.also)
     const empty = limiter.take(call, budgets)
     if (empty) {
-      note(call, limited(call, empty.budget))
-      throw new Fault('limited', `too many calls: ${describeBudget(empty.budget)}`, {
+      const fault = new Fault('limited', `too many calls: ${describeBudget(empty.budget)}`, {
         retryAfter: Math.ceil(empty.wait / 1000),
         rule: empty.budget.rate.rule,
       })
+      note(call, limited(call, empty.budget, fault.message))
+      throw fault
     }
-    return { permit: decision.permit, budgets }
+    return { permit, budgets, record: () => allowed(permit, call, sayOf(call, permit)) }
   }
 
   const may: Gate['may'] = (by, player, capability) => mayEver(deps.policy(), by, player, capability)
 
   return {
     admit(call) {
-      const { permit } = pass(call)
-      audit.write(allowed(permit))
+      const { permit, record } = pass(call)
+      audit.write(record())
       return permit
     },
     admitAll(calls) {
-      const passed: ReturnType<typeof pass>[] = []
+      const passed: Passed[] = []
       for (const [index, call] of calls.entries()) {
         try {
           passed.push(pass(call))
@@ -106,7 +125,7 @@ export function createGate(deps: {
           throw new Refusal(Fault.from(error), index)
         }
       }
-      for (const { permit } of passed) audit.write(allowed(permit))
+      for (const { record } of passed) audit.write(record())
       return passed.map(({ permit }) => permit)
     },
     may,
@@ -118,7 +137,22 @@ export function createGate(deps: {
         .filter((name) => may(by, player, name)),
     sees: (call, uri) => sees(deps.policy(), call, uri),
     isNarrowed: (call) => isNarrowed(deps.policy(), call),
+    mattersOf: (call) => mattersOf(deps.policy(), call),
+    volumeScale: (by, player, at) => volumeScale(deps.policy(), by, player, at),
   }
+}
+
+interface Passed {
+  readonly permit: Permit
+  readonly budgets: readonly Budget[]
+  record(): AuditRecord
+}
+
+/** What is told of a call that goes, though not quite as it was asked or allowed; null for any other. */
+function sayOf(asked: Call, { call, observed }: Permit): string | null {
+  if (observed) return refusal(asked, observed).message
+  if (call === asked) return null
+  return `volume ${asked.touches.volume} was asked for, ${call.touches.volume} is set`
 }
 
 function describeBudget({ counts, rate }: Budget): string {
@@ -139,11 +173,9 @@ function refusal(call: Call, denial: Denial): Fault {
       return new Fault('forbidden', `not offered here: ${denial.why}`, { capability })
     case 'constraint':
     case 'unprovable': {
-      const { name, setting, rule } = denial.condition
-      const most = [setting].flat().map(String)
-      const limit = `${name} ${most.slice(0, 6).join(', ')}${most.length > 6 ? ', …' : ''}`
-      const why = denial.reason === 'constraint' ? limit : `${limit}, and what this would do cannot be known`
-      return new Fault('forbidden', `not allowed: ${why}`, { capability, rule })
+      const { says, until, condition } = denial
+      const details = { capability, rule: condition.rule, ...(until !== undefined && { until }) }
+      return new Fault('forbidden', `not allowed: ${says}`, details)
     }
   }
 }

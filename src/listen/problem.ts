@@ -33,7 +33,7 @@ export function statusOf(fault: Fault): number {
 /** RFC 9457. The type is `about:blank`, as `code` says what the status does not. */
 export function problem(fault: Fault, requestId: string): Readonly<Record<string, unknown>> {
   const status = statusOf(fault)
-  const { capability, rule } = fault.details
+  const { capability, rule, until } = fault.details
   return {
     type: 'about:blank',
     title: STATUS_CODES[status],
@@ -43,6 +43,7 @@ export function problem(fault: Fault, requestId: string): Readonly<Record<string
     request_id: requestId,
     ...(capability !== undefined && { capability }),
     ...(rule !== undefined && { rule }),
+    ...(until !== undefined && { until: new Date(until).toISOString() }),
   }
 }
 

@@ -26,7 +26,7 @@ export async function identify({ hosts, identity }: SignInDeps, request: Fastify
 /** As `identify`, for what nobody may ask unknown. @throws Fault `unauthenticated` besides */
 export async function signIn(deps: SignInDeps, request: FastifyRequest): Promise<User> {
   const principal = await identify(deps, request)
-  if (principal.kind === 'anonymous') throw new Fault('unauthenticated', 'sign in first')
+  if (principal.kind !== 'user') throw new Fault('unauthenticated', 'sign in first')
   return principal
 }
 

@@ -131,7 +131,7 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     const by = await identity.identify(credential, from).finally(() => unidentified--)
     if (socket.destroyed) return
     if (closing) throw shuttingDown()
-    if (by.kind === 'anonymous') throw new Fault('unauthenticated', 'sign in first')
+    if (by.kind !== 'user') throw new Fault('unauthenticated', 'sign in first')
     if (gate.capabilitiesOf(by, player).length === 0) throw new Fault('forbidden', 'nothing there is for you')
     if (accounts.of(by.id) >= limits.perAccount) throw tooMany('too many connections of this account')
     room.admit?.(by, deps.newId())

@@ -1,39 +1,34 @@
-import Type, { type Static, type TSchema } from 'typebox'
-import type { Capability } from '../call/capability.ts'
-import type { Facet, Facets } from '../call/param.ts'
+import Type, { type Static } from 'typebox'
 import { schemeOf } from '../call/uri.ts'
+import { constraint, holds, refuses, unseen } from './condition.ts'
+import { maxVolume } from './volume.ts'
 
-/** A limit a role may carry: what it looks at, where it must be able to see, how it is configured, when it holds. */
-interface Constraint<F extends Facet, S extends TSchema> {
-  /** Judged wherever a call touches it, whatever the capability. */
-  readonly facet: F
-  /** Where a call that does not show the facet is refused as unprovable. */
-  readonly demands: readonly Capability[]
-  readonly setting: S
-  holds(setting: Static<S>, value: Facets[F]): boolean
-}
-
-function constraint<F extends Facet, S extends TSchema>(row: Constraint<F, S>): Constraint<F, S> {
-  return row
-}
-
-export const constraints = {
-  maxVolume: constraint({
-    facet: 'volume',
-    demands: ['volume.set'],
-    setting: Type.Integer({ minimum: 0, maximum: 100, description: 'Loudest level the role may set' }),
-    holds: (max, volume) => volume <= max,
+const uriSchemes = constraint({
+  setting: Type.Array(Type.String({ pattern: '^[a-z][a-z0-9+.-]*$' }), {
+    minItems: 1,
+    description: "The kinds of address the role may use, reads included; `path` is a path in an MPD player's library",
   }),
-  uriSchemes: constraint({
-    facet: 'uri',
-    demands: ['queue.add', 'queue.replace'],
-    setting: Type.Array(Type.String({ pattern: '^[a-z][a-z0-9+.-]*$' }), {
-      minItems: 1,
-      description: "The kinds of address the role may use, reads included; `path` is a path in an MPD player's library",
-    }),
-    holds: (schemes, uri) => schemes.includes(schemeOf(uri) ?? ''),
-  }),
-} as const
+  bind(schemes) {
+    const says = `uriSchemes ${schemes.slice(0, 6).join(', ')}${schemes.length > 6 ? ', …' : ''}`
+    const shows = (uri: string) => schemes.includes(schemeOf(uri) ?? '')
+    const demands = ['queue.add', 'queue.replace'] as const
+    return {
+      facet: 'uri',
+      demands,
+      shows,
+      judge({ touches, known }, capability) {
+        const uris = touches.uri ?? []
+        const isSeen = uris.length > 0 || known.adds !== undefined || !demands.some((each) => each === capability)
+        if (!isSeen) return unseen(says)
+        return uris.every(shows) ? holds : refuses(says)
+      },
+      matter: ({ operation }) => (operation.needs === 'adds' ? 'adds' : undefined),
+    }
+  },
+})
+
+/** Every kind of limit: its schema, its type and its rule, by the name it has in `when:`. */
+export const constraints = { maxVolume, uriSchemes } as const
 
 export type ConstraintName = keyof typeof constraints
 

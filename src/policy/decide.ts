@@ -1,18 +1,17 @@
 import type { Call, Principal } from '../call/call.ts'
 import type { Capability, Standing } from '../call/capability.ts'
-import type { Facet } from '../call/param.ts'
+import type { Matter } from '../call/known.ts'
+import type { Rule, Why } from './condition.ts'
 import type { ConstraintName } from './constraint.ts'
+import { type Scale, scaleOf } from './scale.ts'
 
-/** A constraint bound to its setting. */
-export interface Condition {
+/** A constraint as one grant has it. */
+export interface Condition extends Rule {
   readonly name: ConstraintName
-  readonly facet: Facet
-  readonly demands: readonly Capability[]
   /** The setting as the configuration has it, for people. */
   readonly setting: unknown
   /** Where it stands in the configuration, such as `roles.kid.grants[1].when.maxVolume`. */
   readonly rule: string
-  holds(value: unknown): boolean
 }
 
 export interface Grant {
@@ -34,11 +33,28 @@ export interface Rate {
 export interface Role {
   readonly grants: readonly Grant[]
   readonly rates: ReadonlyMap<Capability | '*', Rate>
+  /** Never more than `count` in any `ms` milliseconds. */
+  readonly quotas: ReadonlyMap<Capability, Rate>
+  /** What its people are refused is recorded, and goes all the same. */
+  readonly isObserved: boolean
+}
+
+/** What somebody who runs the house let pass: until then, hours do not bind. */
+export interface Override {
+  /** The role or the account (its id) that it is for. */
+  readonly who: string
+  /** All players when left out. */
+  readonly player?: string | undefined
+  /** Unix ms. */
+  readonly until: number
 }
 
 /** Roles, compiled. A role nobody defined grants nothing. */
 export interface Policy {
   readonly roles: ReadonlyMap<string, Role>
+  /** The time zone (IANA) in which people are told of times. */
+  readonly zone: string
+  readonly overrides?: readonly Override[]
 }
 
 export type Denial =
@@ -48,8 +64,7 @@ export type Denial =
       readonly capability?: Capability
     }
   | { readonly reason: 'refused'; readonly why: string }
-  | { readonly reason: 'constraint'; readonly condition: Condition; readonly value: unknown }
-  | { readonly reason: 'unprovable'; readonly condition: Condition }
+  | (Why & { readonly condition: Condition })
 
 export type Decision =
   | { readonly allowed: true; readonly permit: Permit }
@@ -57,13 +72,17 @@ export type Decision =
 
 /** Proof that policy allowed a call. The class never leaves this file, so only `decide` makes one. */
 class Permit {
+  /** What may go: what was asked for, or what policy put in its place. */
   readonly call: Call
   readonly rule: string
+  /** What would have been refused if its role did not only observe. */
+  readonly observed: Denial | undefined
   readonly #seal = true
 
-  constructor(call: Call, rule: string) {
+  constructor(call: Call, rule: string, observed?: Denial) {
     this.call = call
     this.rule = rule
+    this.observed = observed
     Object.freeze(this)
   }
 
@@ -74,6 +93,12 @@ class Permit {
 
 export type { Permit }
 export const isPermit = Permit.is
+
+/** What the gateway may do by itself: turn down, stop, and take back what is too much. */
+const ofHouse: ReadonlySet<Capability | Standing> = new Set(['volume.set', 'playback.control', 'queue.edit'])
+
+/** What outlives a song is refused to whoever was not granted it, observed or not. */
+const unobserved: ReadonlySet<Capability> = new Set(['server.admin', 'player.takeover'])
 
 /**
  * Same policy, same call, same answer.
@@ -87,44 +112,101 @@ export function decide(policy: Policy, call: Call): Decision {
   if (call.refused !== undefined) return denied({ reason: 'refused', why: call.refused })
   if (capability === 'anyone') return { allowed: true, permit: new Permit(call, 'anyone') }
   if (by.kind === 'anonymous') return denied({ reason: 'not-granted' })
+  if (by.kind === 'house') {
+    return ofHouse.has(capability)
+      ? { allowed: true, permit: new Permit(call, by.name) }
+      : denied({ reason: 'not-granted' })
+  }
   if (capability === 'signed-in') return { allowed: true, permit: new Permit(call, 'signed-in') }
   if (by.players && !by.players.includes(call.player)) return denied({ reason: 'not-granted' })
 
   const rules: string[] = []
+  let observed: Denial | undefined
+  let going = call
   for (const roles of rolesOf(by)) {
     for (const each of [capability, ...call.also]) {
-      const verdict = judge(policy, roles, call, each)
-      if ('reason' in verdict) return denied(each === capability ? verdict : besides(verdict, each))
-      rules.push(verdict.rule)
+      const verdict = judge(policy, roles, going, each)
+      const isObserved = !unobserved.has(each) && isObserving(policy, roles)
+      if ('denial' in verdict) {
+        const denial = each === capability ? verdict.denial : besides(verdict.denial, each)
+        if (!isObserved) return denied(denial)
+        observed ??= denial
+      } else {
+        if (!isObserved) going = verdict.call
+        else observed ??= verdict.changed
+        rules.push(verdict.grant.rule)
+      }
     }
   }
-  return { allowed: true, permit: new Permit(call, rules.join(' and ')) }
+  return { allowed: true, permit: new Permit(going, rules.join(' and '), observed) }
 }
 
 /** Whether any call that takes this could ever be allowed there: what `commands` and event filters are made from. */
 export function mayEver(policy: Policy, by: Principal, player: string, capability: Capability | Standing): boolean {
   if (capability === 'anyone') return true
   if (by.kind === 'anonymous') return false
+  if (by.kind === 'house') return ofHouse.has(capability)
   if (capability === 'signed-in') return true
   if (by.players && !by.players.includes(player)) return false
-  return rolesOf(by).every((roles) => grantsFor(policy, roles).some((grant) => covers(grant, player, capability)))
+  return rolesOf(by).every(
+    (roles) =>
+      (isObserving(policy, roles) && !unobserved.has(capability)) ||
+      grantsFor(policy, roles).some((grant) => covers(grant, player, capability)),
+  )
 }
 
 /** Whether the call would be allowed if this were the address it touches: what may be shown of an answer. */
 export function sees(policy: Policy, call: Call, uri: string): boolean {
-  return decide(policy, { ...call, touches: { ...call.touches, uri: [uri] } }).allowed
+  return showing(policy, call, ({ shows }) => shows === undefined || shows(uri))
 }
 
 /** Whether there may be an address that an allowed call does not see; false when it sees every one. */
 export function isNarrowed(policy: Policy, call: Call): boolean {
+  return !showing(policy, call, ({ shows }) => shows === undefined)
+}
+
+/** Whether each list of roles has a grant that allows the call, and whose conditions show what is asked. */
+function showing(policy: Policy, call: Call, shows: (condition: Condition) => boolean): boolean {
   const { by, capability, player } = call
-  if (capability === 'anyone' || capability === 'signed-in') return false
-  if (by.kind === 'anonymous' || (by.players && !by.players.includes(player))) return true
-  const seesAll = (grant: Grant) =>
+  if (capability === 'anyone' || capability === 'signed-in') return true
+  if (by.kind !== 'user' || by.until <= call.at || call.refused !== undefined) return false
+  if (by.players && !by.players.includes(player)) return false
+  const isShown = (grant: Grant) =>
     covers(grant, player, capability) &&
-    grant.conditions.every(({ facet }) => facet !== 'uri') &&
-    !refused(grant, call, capability)
-  return !rolesOf(by).every((roles) => grantsFor(policy, roles).some(seesAll))
+    grant.conditions.every(
+      (condition) => shows(condition) && (condition.facet === 'uri' || passes(policy, condition, call, capability)),
+    )
+  return rolesOf(by).every((roles) => isObserving(policy, roles) || grantsFor(policy, roles).some(isShown))
+}
+
+function passes(policy: Policy, condition: Condition, call: Call, capability: Capability): boolean {
+  return isLifted(policy, condition, call) || condition.judge(call, capability).holds
+}
+
+/** What has to be looked up before this call can be judged; nothing when that would not help it. */
+export function mattersOf(policy: Policy, call: Call): readonly Matter[] {
+  const { by, capability, player } = call
+  if (by.kind !== 'user' || decide(policy, call).allowed) return []
+  const matters = rolesOf(by).flatMap((roles) =>
+    [capability, ...call.also].flatMap((each) =>
+      grantsFor(policy, roles)
+        .filter((grant) => covers(grant, player, each))
+        .flatMap(({ conditions }) => conditions.map(({ matter }) => matter?.(call, each as Capability))),
+    ),
+  )
+  return [...new Set(matters.filter((matter) => matter !== undefined))]
+}
+
+/** How this person's volumes stand to the player's at that time; undefined when they are the same. */
+export function volumeScale(policy: Policy, by: Principal, player: string, at: number): Scale | undefined {
+  if (by.kind !== 'user') return undefined
+  const ceilings = rolesOf(by).flatMap((roles) => {
+    if (isObserving(policy, roles)) return []
+    const loudest = loudestFirst(grantsFor(policy, roles), at).find((grant) => covers(grant, player, 'volume.set'))
+    const scaled = loudest?.conditions.find(({ isScaled }) => isScaled)
+    return scaled?.ceiling ? [scaled.ceiling.at(at)] : []
+  })
+  return ceilings.length === 0 ? undefined : scaleOf(ceilings)
 }
 
 function besides(denial: Denial, capability: Capability): Denial {
@@ -135,37 +217,61 @@ function denied(denial: Denial): Decision {
   return { allowed: false, denial }
 }
 
-function rolesOf(by: Exclude<Principal, { kind: 'anonymous' }>): readonly (readonly string[])[] {
+function rolesOf(by: Extract<Principal, { kind: 'user' }>): readonly (readonly string[])[] {
   return [by.roles, ...(by.ceilings ?? [])]
+}
+
+function isObserving(policy: Policy, roles: readonly string[]): boolean {
+  return roles.some((role) => policy.roles.get(role)?.isObserved === true)
 }
 
 function grantsFor(policy: Policy, roles: readonly string[]): readonly Grant[] {
   return roles.flatMap((role) => policy.roles.get(role)?.grants ?? [])
 }
 
-function covers(grant: Grant, player: string, capability: Capability): boolean {
-  return grant.capabilities.has(capability) && (grant.players === 'all' || grant.players.has(player))
+function covers(grant: Grant, player: string, capability: Capability | Standing): boolean {
+  return grant.capabilities.has(capability as Capability) && (grant.players === 'all' || grant.players.has(player))
 }
+
+/** Of several grants the one that lets it be loudest speaks first, so that what is set and what is shown agree. */
+function loudestFirst(grants: readonly Grant[], at: number): readonly Grant[] {
+  const most = ({ conditions }: Grant) => Math.min(...conditions.map(({ ceiling }) => ceiling?.at(at) ?? 101), 101)
+  return grants.toSorted((a, b) => most(b) - most(a))
+}
+
+type Judged = { readonly grant: Grant; readonly call: Call; readonly changed?: Denial } | { readonly denial: Denial }
 
 /** The grant that allows the call, or the most telling reason why none does. */
-function judge(policy: Policy, roles: readonly string[], call: Call, capability: Capability): Grant | Denial {
+function judge(policy: Policy, roles: readonly string[], call: Call, capability: Capability): Judged {
   let denial: Denial = { reason: 'not-granted' }
-  for (const grant of grantsFor(policy, roles)) {
+  const grants = grantsFor(policy, roles)
+  for (const grant of call.touches.volume ? loudestFirst(grants, call.at) : grants) {
     if (!covers(grant, call.player, capability)) continue
-    const refusal = refused(grant, call, capability)
-    if (!refusal) return grant
-    denial = refusal
+    const judged = judgeBy(policy, grant, call, capability)
+    if (!('denial' in judged)) return judged
+    denial = judged.denial
   }
-  return denial
+  return { denial }
 }
 
-/** Within its realm a condition denies what it cannot see. */
-function refused(grant: Grant, call: Call, capability: Capability): Denial | undefined {
+function judgeBy(policy: Policy, grant: Grant, call: Call, capability: Capability): Judged {
+  let going = call
+  let changed: Denial | undefined
   for (const condition of grant.conditions) {
-    const values = call.touches[condition.facet] ?? []
-    if (values.length === 0 && condition.demands.includes(capability)) return { reason: 'unprovable', condition }
-    const value = values.find((v) => !condition.holds(v))
-    if (value !== undefined) return { reason: 'constraint', condition, value }
+    if (isLifted(policy, condition, call)) continue
+    const verdict = condition.judge(going, capability)
+    if (!verdict.holds) return { denial: { ...verdict.why, condition } }
+    if (!verdict.instead) continue
+    going = verdict.instead
+    changed = { reason: 'constraint', says: condition.name, condition }
   }
-  return undefined
+  return { grant, call: going, ...(changed && { changed }) }
+}
+
+function isLifted({ overrides = [] }: Policy, { hours }: Condition, { at, by, player }: Call): boolean {
+  if (!hours || by.kind !== 'user' || overrides.length === 0) return false
+  return overrides.some(
+    ({ who, player: where, until }) =>
+      at < until && (who === by.id || by.roles.includes(who)) && (where === undefined || where === player),
+  )
 }

@@ -1,18 +1,20 @@
 import Type, { type Static } from 'typebox'
 import { type Capability, capabilities } from '../call/capability.ts'
+import type { Setting } from './condition.ts'
 import { type ConstraintName, constraints, When } from './constraint.ts'
 import type { Condition, Grant, Policy, Rate, Role } from './decide.ts'
 
 const names = Object.keys(capabilities) as Capability[]
 const groups = [...new Set(names.map((name) => `${name.split('.')[0]}.*`))]
 
+const named = groups.map((group) => `Everything that begins with ${group.slice(0, -1)}`)
 const CapabilityPattern = Type.Unsafe<string>({
   enum: ['*', ...groups, ...names],
-  enumDescriptions: [
-    'Everything',
-    ...groups.map((group) => `Everything that begins with ${group.slice(0, -1)}`),
-    ...Object.values(capabilities),
-  ],
+  enumDescriptions: ['Everything', ...named, ...Object.values(capabilities)],
+})
+const QuotaPattern = Type.Unsafe<string>({
+  enum: [...groups, ...names],
+  enumDescriptions: [...named, ...Object.values(capabilities)],
 })
 
 const RateText = Type.String({
@@ -45,6 +47,20 @@ export const RoleConfig = Type.Object(
         additionalProperties: RateText,
       }),
     ),
+    quotas: Type.Optional(
+      Type.Unsafe<Readonly<Record<string, string>>>({
+        type: 'object',
+        description:
+          'Never more than so many in any time so long: per person, all doors together, kept across restarts',
+        propertyNames: QuotaPattern,
+        additionalProperties: RateText,
+      }),
+    ),
+    mode: Type.Optional(
+      Type.Enum(['enforce', 'observe'], {
+        description: 'observe: what the role would be refused is recorded, and goes all the same',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -54,17 +70,21 @@ export const RolesConfig = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]*$
 })
 export type RolesConfig = Static<typeof RolesConfig>
 
-export function compile(roles: RolesConfig): Policy {
+/** @param within what the conditions are bound in; the zone of this machine when left out */
+export function compile(roles: RolesConfig, within: Setting = { zone: Temporal.Now.timeZoneId() }): Policy {
   return {
-    roles: new Map(Object.entries(roles).map(([role, config]) => [role, compileRole(role, config)])),
+    zone: within.zone,
+    roles: new Map(Object.entries(roles).map(([role, config]) => [role, compileRole(role, config, within)])),
   }
 }
 
-function compileRole(role: string, config: Static<typeof RoleConfig>): Role {
+function compileRole(role: string, config: Static<typeof RoleConfig>, within: Setting): Role {
   const path = `roles.${role}`
   return {
-    grants: config.grants.map((grant, i) => compileGrant(role, `${path}.grants[${i}]`, grant)),
+    grants: config.grants.map((grant, i) => compileGrant(role, `${path}.grants[${i}]`, grant, within)),
     rates: new Map(Object.entries(config.rates ?? {}).flatMap(([pattern, text]) => ratesOf(path, pattern, text))),
+    quotas: new Map(Object.entries(config.quotas ?? {}).flatMap(([pattern, text]) => quotasOf(path, pattern, text))),
+    isObserved: config.mode === 'observe',
   }
 }
 
@@ -73,21 +93,30 @@ function ratesOf(path: string, pattern: string, text: string): [Capability | '*'
   return pattern === '*' ? [['*', rate]] : expand([pattern]).map((name) => [name, rate])
 }
 
-function compileGrant(role: string, rule: string, { allow, on, when }: Static<typeof GrantConfig>): Grant {
+function quotasOf(path: string, pattern: string, text: string): [Capability, Rate][] {
+  const quota = parseRate(text, `${path}.quotas.${pattern}`)
+  return expand([pattern]).map((name) => [name, quota])
+}
+
+function compileGrant(
+  role: string,
+  rule: string,
+  { allow, on, when }: Static<typeof GrantConfig>,
+  within: Setting,
+): Grant {
   return {
     role,
     rule,
     capabilities: new Set(expand(allow)),
     players: on ? new Set(on) : 'all',
     conditions: Object.entries(when ?? {}).map(([name, setting]) =>
-      bind(name as ConstraintName, setting, `${rule}.when.${name}`),
+      bind(name as ConstraintName, setting, `${rule}.when.${name}`, within),
     ),
   }
 }
 
-function bind(name: ConstraintName, setting: unknown, rule: string): Condition {
-  const { demands, facet, holds } = constraints[name]
-  return { name, demands, facet, setting, rule, holds: (value) => holds(setting as never, value as never) }
+function bind(name: ConstraintName, setting: unknown, rule: string, within: Setting): Condition {
+  return { ...constraints[name].bind(setting as never, within), name, setting, rule }
 }
 
 /** Wildcards to names: `*`, `playback.*`. */

@@ -19,7 +19,7 @@ export function budgetsFor(
   capability: Capability | Standing,
   also: readonly Capability[] = [],
 ): readonly Budget[] {
-  if (by.kind === 'anonymous') return []
+  if (by.kind !== 'user') return []
   const sets = [by.roles, ...(by.ceilings ?? [])]
   const counted: readonly (Capability | '*')[] =
     capability === 'anyone' || capability === 'signed-in' ? ['*', ...also] : ['*', capability, ...also]

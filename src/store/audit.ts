@@ -34,11 +34,12 @@ const migrations = [
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, account TEXT, address TEXT NOT NULL, outcome TEXT NOT NULL
   ) STRICT;
   `,
+  'ALTER TABLE decision ADD COLUMN says TEXT',
 ]
 const tables = ['decision', 'sign_in'] as const
 
 // In the order of the columns: to bind by name takes three times as long.
-const insertDecision = 'INSERT INTO decision VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+const insertDecision = 'INSERT INTO decision VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 const insertSignIn = 'INSERT INTO sign_in VALUES (NULL, ?, ?, ?, ?, ?)'
 
 type Entry = readonly [insert: StatementSync, values: readonly SQLInputValue[]]
@@ -158,9 +159,9 @@ export function openAudit(options: {
     write(record) {
       tee?.(record)
       const { at, request, account, name, session, from, door, player, operation, capability } = record
-      const { touches, outcome, rule, reason } = record
+      const { touches, outcome, rule, reason, says } = record
       const asked = [at, request, account, name, session, from, door, player, operation, capability] as const
-      queue([decision, [...asked, JSON.stringify(touches), outcome, rule, reason]])
+      queue([decision, [...asked, JSON.stringify(touches), outcome, rule, reason, says]])
     },
     writeSignIn(record) {
       tee?.(record)

@@ -74,6 +74,7 @@ describe('admit', () => {
         outcome: 'allowed',
         rule: 'roles.kid.grants[1]',
         reason: null,
+        says: null,
       },
     ])
   })

@@ -22,6 +22,7 @@ const record = (more: Partial<AuditRecord> = {}): AuditRecord => ({
   outcome: 'denied',
   rule: 'roles.guest.grants[1].when.maxVolume',
   reason: 'constraint',
+  says: 'not allowed: maxVolume 40',
   ...more,
 })
 

@@ -100,7 +100,7 @@ async function fileRoutes(app: App, place: Place): Promise<void> {
   function send(request: FastifyRequest, reply: FastifyReply): unknown {
     const { webPath: path, headers, method } = request
     const by = currently(deps, request)
-    if (path === undefined || by.kind === 'anonymous') throw new Fault('unauthenticated', 'sign in first')
+    if (path === undefined || by.kind !== 'user') throw new Fault('unauthenticated', 'sign in first')
     const permit = openings.open(
       createCall({ id: request.id, by, door: 'http', player, at: deps.now() }, { operation, args: {} }),
       by,

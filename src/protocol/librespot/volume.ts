@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import type { Request } from '../../call/call.ts'
 import { Fault } from '../../call/fault.ts'
-import { param } from '../../call/param.ts'
+import { param, replaceable } from '../../call/param.ts'
 
 /** Where a player's volume stands and how far it goes, in its own steps. */
 export interface Volume {
@@ -30,7 +30,11 @@ export function resolveVolume(request: Request, live: Volume | undefined): Reque
   const { needs: _needs, together: _together, ...row } = operation
   const shape = Type.Integer({ minimum: 0, maximum: steps })
   const percent = (at: number) => [Math.ceil((at * 100) / steps)]
-  return { operation: { ...row, params: { volume: param(shape, 'volume', percent) } }, args: { volume } }
+  const step = (level: number) => Math.floor((level * steps) / 100)
+  return {
+    operation: { ...row, params: { volume: replaceable(param(shape, 'volume', percent), step) } },
+    args: { volume },
+  }
 }
 
 function isVolume({ volume, steps }: Volume): boolean {

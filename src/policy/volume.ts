@@ -1,0 +1,71 @@
+import Type from 'typebox'
+import { withVolume } from '../call/call.ts'
+import { always, byHour, sayTime } from './clock.ts'
+import { constraint, holds, refuses, unseen } from './condition.ts'
+import { real } from './scale.ts'
+
+export const Level = Type.Integer({ minimum: 0, maximum: 100, description: 'Loudest level the role may set' })
+
+const time = '^(?:[01][0-9]|2[0-3]):[0-5][0-9]$'
+export const ByHour = Type.Record(Type.String({ pattern: time }), Level, {
+  additionalProperties: false,
+  minProperties: 1,
+  description: 'The loudest level from a time of day on, such as { "07:00": 60, "20:00": 40 }',
+})
+export const Zone = Type.String({
+  pattern: '^[A-Za-z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+){0,2}$',
+  description: 'The time zone, such as Europe/Berlin; that of the whole configuration when left out',
+})
+
+const MaxVolume = Type.Union(
+  [
+    Level,
+    Type.Object(
+      {
+        max: Type.Union([Level, ByHour], { description: 'The loudest level, always or by the time of day' }),
+        over: Type.Optional(
+          Type.Enum(['refuse', 'clamp', 'scale'], {
+            description:
+              'What becomes of more: it is refused, set as loud as may be, or the person’s 0 to 100 ends at the ceiling',
+          }),
+        ),
+        zone: Type.Optional(Zone),
+      },
+      { additionalProperties: false },
+    ),
+  ],
+  { description: 'How loud the role may make it' },
+)
+
+export const maxVolume = constraint({
+  setting: MaxVolume,
+  bind(setting, within) {
+    const { max, over = 'refuse', zone = within.zone } = typeof setting === 'number' ? { max: setting } : setting
+    const ceiling = typeof max === 'number' ? always(max) : byHour(zone, max)
+    const say = (at: number) => {
+      const until = ceiling.changes(at)
+      return `maxVolume ${ceiling.at(at)}${until === undefined ? '' : ` until ${sayTime(until, at, zone)}`}`
+    }
+    return {
+      facet: 'volume',
+      demands: ['volume.set'],
+      ceiling,
+      isScaled: over === 'scale',
+      // Judged wherever a call touches the volume, whatever the capability.
+      judge(call, capability) {
+        const { at, touches } = call
+        const volumes = touches.volume ?? []
+        if (volumes.length === 0) return capability === 'volume.set' ? unseen(say(at)) : holds
+        const most = ceiling.at(at)
+        const refusal = () => refuses(say(at), ceiling.changes(at))
+        if (volumes.every((volume) => volume === 0)) return holds
+        if (over === 'refuse') return volumes.every((volume) => volume <= most) ? holds : refusal()
+        if (over === 'clamp' && volumes.every((volume) => volume <= most)) return holds
+        const instead = withVolume(call, over === 'clamp' ? (volume) => Math.min(volume, most) : real(most))
+        return instead ? { holds: true, instead } : refusal()
+      },
+      matter: (call, capability) =>
+        capability === 'volume.set' && call.operation.needs === 'volume' ? 'volume' : undefined,
+    }
+  },
+})
