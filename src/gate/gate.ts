@@ -3,6 +3,7 @@ import { type Capability, capabilities, isCapability, type Standing } from '../c
 import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Matter } from '../call/known.ts'
+import type { Scale } from '../call/scale.ts'
 import {
   type Denial,
   decide,
@@ -15,7 +16,6 @@ import {
   volumeScale,
 } from '../policy/decide.ts'
 import { type Budget, budgetsFor } from '../policy/rate.ts'
-import type { Scale } from '../policy/scale.ts'
 import { type AuditRecord, type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
 

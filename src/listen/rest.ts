@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { createCall, type Origin, type Request } from '../call/call.ts'
+import { type Call, createCall, type Origin, type Request } from '../call/call.ts'
 import type { Catalog, Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
@@ -12,6 +12,7 @@ import { decodeRest } from '../protocol/rest/decode.ts'
 import { allowedMethods, findRow, queryOf } from '../protocol/rest/route.ts'
 import { type LiveState, type RestPlayer, UpstreamError } from '../upstream/player.ts'
 import { type App, noRoute, prefixesOf } from './http.ts'
+import { type Inquiry, straight } from './inquiry.ts'
 import { HttpFault } from './problem.ts'
 import { currently, type SignInDeps, signIn } from './signin.ts'
 import { createUnread, type Unread } from './unread.ts'
@@ -28,6 +29,7 @@ export interface RestDeps extends SignInDeps {
   readonly players: ReadonlyMap<string, RestServed>
   /** The player at the root, when it is one of these. */
   readonly defaultPlayer: string
+  readonly inquiry?: Inquiry
   now(): number
 }
 
@@ -67,7 +69,7 @@ interface Place {
 }
 
 function restRoute(app: App, { deps, name, player, catalog, prefix, path, unread }: Place): void {
-  const { gate, now } = deps
+  const { gate, now, inquiry = straight } = deps
   const target = ({ raw }: FastifyRequest) => (raw.url ?? '').slice(prefix.length)
   const origin = (request: FastifyRequest): Origin => {
     return { id: request.id, by: currently(deps, request), door: 'http', player: name, at: now() }
@@ -96,8 +98,9 @@ function restRoute(app: App, { deps, name, player, catalog, prefix, path, unread
       const { method } = request
       const decoded = decodeRest(catalog, { method, path: target(request), body: bodyOf(request) })
       // Between looking where the volume stands and sending nothing may happen, so there is no waiting in between.
-      const permit = gate.admit(createCall(origin(request), resolve(decoded, player.live)))
-      return answer(reply, request, await outcome(player.send(permit)), unread)
+      const asked = createCall(origin(request), resolve(decoded, player.live))
+      const go = ([call]: readonly Call[]) => outcome(player.send(gate.admit(call as Call)))
+      return answer(reply, request, await inquiry.pass(() => origin(request), [asked], go), unread)
     },
   })
 }

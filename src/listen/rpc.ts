@@ -1,4 +1,4 @@
-import { createCall, type Door, type Principal } from '../call/call.ts'
+import { type Call, createCall, type Door, type Origin, type Principal } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import { decode, type Id, idOf } from '../protocol/jsonrpc/decode.ts'
@@ -8,6 +8,7 @@ import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { describe } from '../protocol/mopidy/describe.ts'
 import { type RpcPlayer, UpstreamError } from '../upstream/player.ts'
 import { createBuckets } from './bucket.ts'
+import { type Inquiry, straight } from './inquiry.ts'
 
 /** Who sent a message. `by` is asked before each call of it, so that a revocation reaches the middle of a batch. */
 export interface Caller {
@@ -29,6 +30,7 @@ export interface RpcDeps {
   /** The player's name, as policy knows it. */
   readonly player: string
   readonly rpc: RpcPlayer
+  readonly inquiry?: Inquiry
   now(): number
   /** Hears of what we did not foresee. */
   onInternal?(fault: Fault, requestId: string): void
@@ -82,12 +84,15 @@ function leftOut(deps: RpcDeps, message: unknown, { id }: Caller): string | unde
   return stringify(errorAnswer(deps, new Fault('too-large', 'the answers before it fill the batch'), idOf(message), id))
 }
 
-async function perform({ gate, player, rpc, now }: RpcDeps, message: unknown, caller: Caller): Promise<unknown> {
+async function perform(deps: RpcDeps, message: unknown, caller: Caller): Promise<unknown> {
+  const { gate, player, rpc, now, inquiry = straight } = deps
   const request = decode(mopidy, message)
-  const by = caller.by()
-  const permit = gate.admit(createCall({ id: caller.id, by, door: caller.door, player, at: now() }, request))
-  if (request.operation.name === 'core.describe') return describe((row) => gate.mayCall(by, player, row))
-  return rpc.send(permit)
+  const origin = (): Origin => ({ id: caller.id, by: caller.by(), door: caller.door, player, at: now() })
+  return inquiry.pass(origin, [createCall(origin(), request)], ([call]) => {
+    const permit = gate.admit(call as Call)
+    if (request.operation.name !== 'core.describe') return rpc.send(permit)
+    return describe((row) => gate.mayCall(permit.call.by, player, row))
+  })
 }
 
 /** JSON-RPC 2.0 §4.1, §5: a notification hears nothing, except that it was no request at all. */

@@ -1,9 +1,9 @@
 import type { Call, Principal } from '../call/call.ts'
 import type { Capability, Standing } from '../call/capability.ts'
 import type { Matter } from '../call/known.ts'
+import { type Scale, scaleOf } from '../call/scale.ts'
 import type { Rule, Why } from './condition.ts'
 import type { ConstraintName } from './constraint.ts'
-import { type Scale, scaleOf } from './scale.ts'
 
 /** A constraint as one grant has it. */
 export interface Condition extends Rule {

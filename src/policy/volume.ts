@@ -1,8 +1,8 @@
 import Type from 'typebox'
 import { withVolume } from '../call/call.ts'
+import { real } from '../call/scale.ts'
 import { always, byHour, sayTime } from './clock.ts'
 import { constraint, holds, refuses, unseen } from './condition.ts'
-import { real } from './scale.ts'
 
 export const Level = Type.Integer({ minimum: 0, maximum: 100, description: 'Loudest level the role may set' })
 

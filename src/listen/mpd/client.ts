@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { createCall, type Origin, type User } from '../../call/call.ts'
+import { type Call, createCall, type Origin, type User } from '../../call/call.ts'
 import { Fault } from '../../call/fault.ts'
 import { type Gate, Refusal } from '../../gate/gate.ts'
 import type { Credential, Identity } from '../../identity/identity.ts'
@@ -9,8 +9,9 @@ import { commandOf, type MpdRequest } from '../../protocol/mpd/decode.ts'
 import { createSession, type Step } from '../../protocol/mpd/session.ts'
 import type { Framing } from '../../protocol/mpd/view.ts'
 import type { MpdPlayer } from '../../upstream/player.ts'
+import { type Inquiry, straight } from '../inquiry.ts'
 import { createIdle } from './idle.ts'
-import { admitList } from './list.ts'
+import { readList } from './list.ts'
 import { createAnswers, isLocal, list } from './local.ts'
 import { createOutlet } from './outlet.ts'
 import { createPresence } from './presence.ts'
@@ -39,6 +40,7 @@ export interface MpdClientDeps {
   readonly players: ReadonlyMap<string, MpdPlayer>
   readonly now: () => number
   readonly log: { warn(about: object, text: string): void }
+  readonly inquiry?: Inquiry
   readonly limits: Readonly<typeof mpdClientDefaults>
 }
 
@@ -69,7 +71,7 @@ const inOneGo = 32
 
 /** One client: what it sends is acted upon strictly in order, one step at a time. */
 export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps): MpdClient {
-  const { gate, identity, players, now, limits } = deps
+  const { gate, identity, players, now, limits, inquiry = straight } = deps
   const { from, ceiling } = arrival
   const openedAt = now()
   // Before sign-in a list would only take memory.
@@ -175,22 +177,34 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
   function obey(request: MpdRequest): void | Promise<void> {
     const { name } = request.operation
     const target = name === 'partition' ? String(request.args.name) : presence.player
-    try {
-      const permit = gate.admit(createCall(origin(players.has(target) ? target : presence.player), request))
-      return isLocal(name) ? answers[name](permit.call) : forward([permit], 'single')
-    } catch (error) {
-      return refuse(error, commandOf(request.operation))
-    }
+    const from = () => origin(players.has(target) ? target : presence.player)
+    return attempt([request], () =>
+      inquiry.pass(from, [createCall(from(), request)], ([call]) => {
+        const permit = gate.admit(call as Call)
+        return isLocal(name) ? answers[name](permit.call) : forward([permit], 'single')
+      }),
+    )
   }
 
   function obeyAll(requests: readonly MpdRequest[], ok: boolean): void | Promise<void> {
     if (requests.length === 0) return write('OK\n')
-    try {
-      return forward(admitList(gate, origin, requests), ok ? 'ok-list' : 'list')
-    } catch (error) {
+    const framing = ok ? 'ok-list' : 'list'
+    return attempt(requests, () =>
+      inquiry.pass(origin, readList(origin, requests), (calls) => forward(gate.admitAll(calls), framing)),
+    )
+  }
+
+  /** Does it, and says what was in the way. */
+  function attempt(requests: readonly MpdRequest[], work: () => void | Promise<void>): void | Promise<void> {
+    const object = (error: unknown) => {
       const { fault, index } = error instanceof Refusal ? error : { fault: error, index: 0 }
       const operation = requests[index]?.operation
       return refuse(fault, operation ? commandOf(operation) : '', index)
+    }
+    try {
+      return work()?.catch(object)
+    } catch (error) {
+      return object(error)
     }
   }
 

@@ -1,19 +1,19 @@
 import { type Call, createCall, type Origin } from '../../call/call.ts'
 import { Fault } from '../../call/fault.ts'
 import { isStream } from '../../call/uri.ts'
-import { type Gate, Refusal } from '../../gate/gate.ts'
+import { Refusal } from '../../gate/gate.ts'
 import type { MpdRequest } from '../../protocol/mpd/decode.ts'
 
 /** Searches of one list: its commands come one after the other, and nobody else's in between. */
 const mostSearches = 50
 
 /**
- * A command list is admitted whole or not at all.
+ * The calls of a command list, to be admitted whole or not at all.
  *
  * @param origin called for each command
- * @throws Refusal naming the first command that may not go, or that is no call
+ * @throws Refusal naming the first command that is no call, or one too many of its kind
  */
-export function admitList(gate: Gate, origin: () => Origin, requests: readonly MpdRequest[]) {
+export function readList(origin: () => Origin, requests: readonly MpdRequest[]): readonly Call[] {
   const calls: Call[] = []
   let streams = 0
   let searches = 0
@@ -35,5 +35,5 @@ export function admitList(gate: Gate, origin: () => Origin, requests: readonly M
       throw new Refusal(Fault.from(error), calls.length)
     }
   }
-  return gate.admitAll(calls)
+  return calls
 }

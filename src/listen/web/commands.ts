@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { createCall, type Origin, type User } from '../../call/call.ts'
+import { type Call, createCall, type Origin, type User } from '../../call/call.ts'
 import type { Catalog, Operation } from '../../call/catalog.ts'
 import { Fault } from '../../call/fault.ts'
 import type { Gate } from '../../gate/gate.ts'
@@ -10,6 +10,7 @@ import type { Extensions } from '../../upstream/extensions.ts'
 import { credentialOf, isAmbient } from '../credential.ts'
 import type { Hosts } from '../hosts.ts'
 import { type App, prefixesOf } from '../http.ts'
+import { type Inquiry, straight } from '../inquiry.ts'
 import { HttpFault } from '../problem.ts'
 import { answer, outcome, rowOf } from '../rest.ts'
 import { currently, type SignInDeps, signIn } from '../signin.ts'
@@ -29,6 +30,7 @@ export interface CommandDeps extends SignInDeps {
   /** The player at the root, when it is one of these. */
   readonly defaultPlayer: string
   readonly forwarded: Forwarded
+  readonly inquiry?: Inquiry
   now(): number
 }
 
@@ -69,7 +71,7 @@ interface Place {
 
 function commandRoute(app: App, place: Place): void {
   const { deps, player, client, catalog, extensions, prefix, path, unread } = place
-  const { gate, now } = deps
+  const { gate, now, inquiry = straight } = deps
   const target = ({ raw }: FastifyRequest) => (raw.url ?? '').slice(prefix.length)
   const origin = (request: FastifyRequest): Origin => {
     return { id: request.id, by: currently(deps, request), door: 'http', player, at: now() }
@@ -98,9 +100,15 @@ function commandRoute(app: App, place: Place): void {
       const { method } = request
       const operation = rowOf(catalog, request, target(request), reply)
       const decoded = decodeRest(catalog, { method, path: target(request), body: bodyOf(request, operation) })
-      const permit = gate.admit(createCall(origin(request), decoded))
-      const fields = deps.forwarded.fields(client, userOf(permit.call.by), request.headers.host ?? '')
-      const value = await outcome(extensions.send(permit, fields))
+      const value = await inquiry.pass(
+        () => origin(request),
+        [createCall(origin(request), decoded)],
+        ([call]) => {
+          const permit = gate.admit(call as Call)
+          const fields = deps.forwarded.fields(client, userOf(permit.call.by), request.headers.host ?? '')
+          return outcome(extensions.send(permit, fields))
+        },
+      )
       if (typeof value !== 'string') return answer(reply, request, value ?? {}, unread)
       unread(request.user?.id ?? '', value.length, reply.raw)
       return reply.type('text/plain; charset=utf-8').send(value)

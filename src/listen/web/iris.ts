@@ -1,4 +1,4 @@
-import { createCall, type Origin } from '../../call/call.ts'
+import { type Call, createCall, type Origin } from '../../call/call.ts'
 import type { Catalog } from '../../call/catalog.ts'
 import { Fault } from '../../call/fault.ts'
 import type { Gate } from '../../gate/gate.ts'
@@ -16,6 +16,7 @@ import {
 } from '../../protocol/web/iris.ts'
 import type { IrisConnection, IrisPlayer } from '../../upstream/iris.ts'
 import { UpstreamError } from '../../upstream/player.ts'
+import { type Inquiry, straight } from '../inquiry.ts'
 import type { Room } from '../room.ts'
 import type { Answer, Caller } from '../rpc.ts'
 import type { Forwarded } from './forwarded.ts'
@@ -23,6 +24,7 @@ import type { Forwarded } from './forwarded.ts'
 export interface IrisDeps {
   readonly gate: Pick<Gate, 'admit' | 'mayCall'>
   readonly forwarded: Forwarded
+  readonly inquiry?: Inquiry
   now(): number
 }
 
@@ -53,7 +55,7 @@ export function irisRoom(player: string, client: WebClient, behind: IrisPlayer, 
   }
 }
 
-function answerer(player: string, connection: IrisConnection, { gate, now }: IrisDeps): Answer {
+function answerer(player: string, connection: IrisConnection, { gate, now, inquiry = straight }: IrisDeps): Answer {
   return async (bytes, caller) => {
     let message: unknown
     try {
@@ -61,7 +63,9 @@ function answerer(player: string, connection: IrisConnection, { gate, now }: Iri
       const origin: Origin = { id: caller.id, by: caller.by(), door: 'websocket', player, at: now() }
       checkAlarm(gate, message, origin)
       const { id, operation, args } = decodeIris(message)
-      const result = await connection.send(gate.admit(createCall(origin, { operation, args })))
+      const asked = createCall(origin, { operation, args })
+      const go = ([call]: readonly Call[]) => connection.send(gate.admit(call as Call))
+      const result = await inquiry.pass(() => ({ ...origin, by: caller.by(), at: now() }), [asked], go)
       return id === undefined ? undefined : writeIrisAnswer(id, operation.name, result)
     } catch (error) {
       return refusal(message, error, caller)
