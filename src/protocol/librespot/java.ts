@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { agreeing, alarming, besides, catalog, op, refuse, sending } from '../../call/catalog.ts'
-import { optional, param } from '../../call/param.ts'
+import { optional, param, replaceable } from '../../call/param.ts'
 import { answering, flag, nullable, number, text } from '../rest/answer.ts'
 import { ContextUri, TrackUri } from './id.ts'
 
@@ -11,9 +11,12 @@ const track = param(TrackUri, 'uri')
 const context = param(ContextUri, 'uri')
 const on = param(Type.Boolean())
 const milliseconds = param(Type.Integer({ minimum: 0, maximum: 86_400_000 }))
-const volume = param(Type.Integer({ minimum: 0, maximum: javaVolume }), 'volume', (steps) => [
-  Math.ceil((steps * 100) / javaVolume),
-])
+const volume = replaceable(
+  param(Type.Integer({ minimum: 0, maximum: javaVolume }), 'volume', (steps) => [
+    Math.ceil((steps * 100) / javaVolume),
+  ]),
+  (level) => Math.floor((level * javaVolume) / 100),
+)
 /** So many of the player's own steps up or down, whose size it does not tell: nothing can be said of where that leads. */
 const step = param(
   Type.Refine(Type.Integer({ minimum: -100, maximum: 100 }), (steps) => steps !== 0),
