@@ -175,7 +175,7 @@ function refusal(call: Call, denial: Denial): Fault {
     case 'unprovable': {
       const { says, until, condition } = denial
       const details = { capability, rule: condition.rule, ...(until !== undefined && { until }) }
-      return new Fault('forbidden', `not allowed: ${says}`, details)
+      return new Fault('forbidden', `not allowed: ${says()}`, details)
     }
   }
 }

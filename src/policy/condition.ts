@@ -13,8 +13,8 @@ export type Verdict =
 /** Why a call may not go. */
 export interface Why {
   readonly reason: 'constraint' | 'unprovable'
-  /** What holds, for people: the words after "not allowed:", such as `maxVolume 40`. */
-  readonly says: string
+  /** What holds, for people: the words after "not allowed:", such as `maxVolume 40`. Made when somebody is told. */
+  says(): string
   /** When it may be otherwise (Unix ms); undefined for never or not known. */
   readonly until?: number | undefined
 }
@@ -64,11 +64,14 @@ export function constraint<S extends TSchema>(row: Constraint<S>): Constraint<S>
 
 export const holds: Verdict = { holds: true }
 
-export function refuses(says: string, until?: number): Verdict {
+export function refuses(says: () => string, until?: number): Verdict {
   return { holds: false, why: { reason: 'constraint', says, until } }
 }
 
 /** What cannot be seen is refused. */
-export function unseen(says: string): Verdict {
-  return { holds: false, why: { reason: 'unprovable', says: `${says}, and what this would do cannot be known` } }
+export function unseen(says: () => string): Verdict {
+  return {
+    holds: false,
+    why: { reason: 'unprovable', says: () => `${says()}, and what this would do cannot be known` },
+  }
 }

@@ -9,7 +9,7 @@ const uriSchemes = constraint({
     description: "The kinds of address the role may use, reads included; `path` is a path in an MPD player's library",
   }),
   bind(schemes) {
-    const says = `uriSchemes ${schemes.slice(0, 6).join(', ')}${schemes.length > 6 ? ', …' : ''}`
+    const says = () => `uriSchemes ${schemes.slice(0, 6).join(', ')}${schemes.length > 6 ? ', …' : ''}`
     const shows = (uri: string) => schemes.includes(schemeOf(uri) ?? '')
     const demands = ['queue.add', 'queue.replace'] as const
     return {

@@ -263,7 +263,7 @@ function judgeBy(policy: Policy, grant: Grant, call: Call, capability: Capabilit
     if (!verdict.holds) return { denial: { ...verdict.why, condition } }
     if (!verdict.instead) continue
     going = verdict.instead
-    changed = { reason: 'constraint', says: condition.name, condition }
+    changed = { reason: 'constraint', says: () => condition.name, condition }
   }
   return { grant, call: going, ...(changed && { changed }) }
 }

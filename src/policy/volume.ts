@@ -42,7 +42,7 @@ export const maxVolume = constraint({
   bind(setting, within) {
     const { max, over = 'refuse', zone = within.zone } = typeof setting === 'number' ? { max: setting } : setting
     const ceiling = typeof max === 'number' ? always(max) : byHour(zone, max)
-    const say = (at: number) => {
+    const say = (at: number) => () => {
       const until = ceiling.changes(at)
       return `maxVolume ${ceiling.at(at)}${until === undefined ? '' : ` until ${sayTime(until, at, zone)}`}`
     }

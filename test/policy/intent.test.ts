@@ -127,7 +127,7 @@ function noticed(policy: ReturnType<typeof compile>, origin: Origin, request: Re
   if (!decision.allowed) {
     const { denial } = decision
     return 'condition' in denial
-      ? { denied: denial.reason, rule: denial.condition.rule, says: denial.says, until: denial.until }
+      ? { denied: denial.reason, rule: denial.condition.rule, says: denial.says(), until: denial.until }
       : { denied: denial.reason }
   }
   const { call, rule, observed } = decision.permit
