@@ -1,7 +1,7 @@
 import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import type { Facet } from '../call/param.ts'
-import type { Condition, Grant, Policy } from '../policy/decide.ts'
+import type { Condition, Grant, Policy, Rate } from '../policy/decide.ts'
 import { compile } from '../policy/policy.ts'
 import { catalogs } from '../protocol/catalogs.ts'
 import { parse, print, single } from './command.ts'
@@ -49,8 +49,10 @@ export function verdictOf(
   )
   if (hopeful.length === 0) return { verdict: 'denied', by: '' }
   const limits = hopeful.map((grant) => limitsOf(grant, players, facets))
-  if (limits.some((limit) => limit === '')) return { verdict: 'allowed', by: '' }
-  return { verdict: 'constrained', by: [...new Set(limits)].join(' or ') }
+  const limit = limits.some((limit) => limit === '') ? '' : [...new Set(limits)].join(' or ')
+  const quota = roles.get(role)?.quotas.get(capability)
+  const by = [limit, ...(quota ? [`quota ${writeRate(quota)}`] : [])].filter((text) => text !== '').join('; ')
+  return { verdict: by === '' ? 'allowed' : 'constrained', by }
 }
 
 /** What comes of several capabilities that one call takes: all of them bind. */
@@ -79,6 +81,18 @@ function facetsOf(capability: Capability): ReadonlySet<Facet> {
   return new Set(asking.flatMap((row) => [...facetsOfRow(row)]))
 }
 
+/** As it is written in a configuration. */
+export function writeRate({ count, ms }: Rate): string {
+  const [unit, size] = spans.find(([, size]) => ms % size === 0) ?? ['s', 1_000]
+  return `${count}/${ms / size}${unit}`
+}
+
+const spans = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+] as const
+
 function limitsOf({ players: on, conditions }: Grant, players: readonly string[], facets: ReadonlySet<Facet>): string {
   const elsewhere = on !== 'all' && !players.every((player) => on.has(player))
   return [
@@ -88,6 +102,30 @@ function limitsOf({ players: on, conditions }: Grant, players: readonly string[]
 }
 
 function writeCondition({ name, setting }: Condition): string {
-  const all = [setting].flat().map(String)
-  return `${name} ${all.slice(0, 4).join(' ')}${all.length > 4 ? ' …' : ''}`
+  return `${name} ${writeSetting(name === 'maxVolume' ? volumeOf(setting) : setting)}`
+}
+
+/** A ceiling reads like one whether it stands alone or in a group. */
+function volumeOf(setting: unknown): unknown {
+  if (typeof setting !== 'object' || setting === null || !('max' in setting)) return setting
+  const { max, ...rest } = setting
+  return Object.keys(rest).length === 0 ? max : [writeSetting(max), writeSetting(rest)]
+}
+
+/** A setting in one line: names before what they hold, a level after the time it is for, of long lists the beginning. */
+export function writeSetting(setting: unknown, most = 4): string {
+  if (Array.isArray(setting)) {
+    const all = setting.map((each) => writeSetting(each, most))
+    return `${all.slice(0, most).join(' ')}${all.length > most ? ' …' : ''}`
+  }
+  if (typeof setting !== 'object' || setting === null) return String(setting)
+  const entries = Object.entries(setting)
+  if (entries.every(([key]) => isTime(key))) return entries.map(([key, level]) => `${level} from ${key}`).join(' / ')
+  return entries
+    .flatMap(([key, value]) => (value === false ? [] : value === true ? key : `${key} ${writeSetting(value, most)}`))
+    .join(' ')
+}
+
+function isTime(key: string): boolean {
+  return /^\d\d:\d\d$/.test(key)
 }
