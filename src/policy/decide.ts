@@ -202,8 +202,8 @@ export function volumeScale(policy: Policy, by: Principal, player: string, at: n
   if (by.kind !== 'user') return undefined
   const ceilings = rolesOf(by).flatMap((roles) => {
     if (isObserving(policy, roles)) return []
-    const loudest = loudestFirst(grantsFor(policy, roles), at).find((grant) => covers(grant, player, 'volume.set'))
-    const scaled = loudest?.conditions.find(({ isScaled }) => isScaled)
+    const grants = grantsFor(policy, roles).filter((grant) => covers(grant, player, 'volume.set'))
+    const scaled = loudestFirst(grants, at)[0]?.conditions.find(({ isScaled }) => isScaled)
     return scaled?.ceiling ? [scaled.ceiling.at(at)] : []
   })
   return ceilings.length === 0 ? undefined : scaleOf(ceilings)
@@ -235,18 +235,23 @@ function covers(grant: Grant, player: string, capability: Capability | Standing)
 
 /** Of several grants the one that lets it be loudest speaks first, so that what is set and what is shown agree. */
 function loudestFirst(grants: readonly Grant[], at: number): readonly Grant[] {
-  const most = ({ conditions }: Grant) => Math.min(...conditions.map(({ ceiling }) => ceiling?.at(at) ?? 101), 101)
-  return grants.toSorted((a, b) => most(b) - most(a))
+  if (grants.length < 2) return grants
+  const ceilingOf = ({ conditions }: Grant) =>
+    conditions.reduce((most, { ceiling }) => Math.min(most, ceiling?.at(at) ?? unlimited), unlimited)
+  const sorted = grants.map((grant) => ({ grant, most: ceilingOf(grant) })).sort((a, b) => b.most - a.most)
+  return sorted.map(({ grant }) => grant)
 }
+
+/** Louder than any ceiling. */
+const unlimited = 101
 
 type Judged = { readonly grant: Grant; readonly call: Call; readonly changed?: Denial } | { readonly denial: Denial }
 
 /** The grant that allows the call, or the most telling reason why none does. */
 function judge(policy: Policy, roles: readonly string[], call: Call, capability: Capability): Judged {
   let denial: Denial = { reason: 'not-granted' }
-  const grants = grantsFor(policy, roles)
+  const grants = grantsFor(policy, roles).filter((grant) => covers(grant, call.player, capability))
   for (const grant of call.touches.volume ? loudestFirst(grants, call.at) : grants) {
-    if (!covers(grant, call.player, capability)) continue
     const judged = judgeBy(policy, grant, call, capability)
     if (!('denial' in judged)) return judged
     denial = judged.denial
