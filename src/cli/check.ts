@@ -1,6 +1,7 @@
 import { explain } from '../config/explain.ts'
 import { loadConfig } from '../config/load.ts'
 import { parse, single } from './command.ts'
+import { warningsOf } from './config.ts'
 import { compareWeb } from './webcheck.ts'
 
 /** Every problem of the configuration at once; of a sound one also where its players differ from it. */
@@ -15,6 +16,7 @@ export const run = single('\n  stagedoor check [--json]', async (args, io) => {
   if (!values.json) {
     io.out(`${io.config}: fine; players: ${names(players.keys())}; roles: ${names(Object.keys(roles))}`)
   }
+  for (const { path, text } of warningsOf(config)) io.err(`${where(path) ?? io.config}: warning: ${text}`)
   for (const { path, weight, text } of await compareWeb(players)) {
     io.err(`${where(path) ?? where(path.replace(/\.web$/, '')) ?? io.config}: ${path}: ${weight}: ${text}`)
   }

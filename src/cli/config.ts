@@ -2,6 +2,8 @@ import { Fault } from '../call/fault.ts'
 import { explain, suggest } from '../config/explain.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import type { Policy } from '../policy/decide.ts'
+import { compile } from '../policy/policy.ts'
 import type { Io } from './command.ts'
 
 /** The configuration, and where its parts stand. @throws Fault naming every problem */
@@ -9,6 +11,20 @@ export function configOf(io: Io): { readonly config: Config; readonly where: Loa
   const { config, problems, where } = loadConfig(io.config, io.env)
   if (!config) throw new Fault('bad-arguments', problems.map(explain).join('\n'))
   return { config, where }
+}
+
+/** The roles of a configuration, compiled as the gateway compiles them. */
+export function policyOf({ roles }: Config): Policy {
+  return compile(roles)
+}
+
+/** What is fine in a configuration and should not be forgotten. */
+export function warningsOf({ roles }: Config): readonly { readonly path: string; readonly text: string }[] {
+  const observed = Object.entries(roles).filter(([, { mode }]) => mode === 'observe')
+  return observed.map(([role]) => ({
+    path: `roles.${role}.mode`,
+    text: `role ${role} is only observed: what it does not allow is recorded and goes all the same (mode: observe)`,
+  }))
 }
 
 /** Refuses names that the configuration does not have: a role nobody defined would grant nothing. */

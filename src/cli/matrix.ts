@@ -2,10 +2,9 @@ import { type Capability, capabilities, isCapability, type Standing } from '../c
 import type { Operation } from '../call/catalog.ts'
 import type { Facet } from '../call/param.ts'
 import type { Condition, Grant, Policy, Rate } from '../policy/decide.ts'
-import { compile } from '../policy/policy.ts'
 import { catalogs } from '../protocol/catalogs.ts'
 import { parse, print, single } from './command.ts'
-import { configOf } from './config.ts'
+import { configOf, policyOf, warningsOf } from './config.ts'
 
 export interface Verdict {
   readonly verdict: 'allowed' | 'constrained' | 'denied'
@@ -17,7 +16,8 @@ export interface Verdict {
 export const run = single('\n  stagedoor matrix [--json]', (args, io) => {
   const { values } = parse(args, { json: { type: 'boolean' } }, { min: 0, max: 0 })
   const { config } = configOf(io)
-  const policy = compile(config.roles)
+  for (const { text } of warningsOf(config)) io.err(`stagedoor: ${text}`)
+  const policy = policyOf(config)
   const players = [...config.players.keys()]
   const names = Object.keys(capabilities).filter(isCapability)
   const rows = names.map((capability) => ({

@@ -9,6 +9,7 @@ import { isShipped } from '../config/shipped.ts'
 import { startDemo } from '../demo/player.ts'
 import { type Gateway, startGateway } from '../gateway.ts'
 import { parse, single } from './command.ts'
+import { warningsOf } from './config.ts'
 import { createLog } from './log.ts'
 
 const usage = `
@@ -100,6 +101,7 @@ function greeting(gateway: Gateway, config: Config, isDemo: boolean, alone: read
       : []),
     `This machine is also ${hostname()}; other devices find the certificate at /trust`,
     `Its SHA-256 is ${fingerprint}`,
+    ...warningsOf(config).map(({ text }) => `WARNING: ${text}`),
     ...(isDemo ? [`DEMO: nothing here makes a sound; "${first}" is a built-in imitation of Mopidy`] : []),
     ...alone
       .filter((name) => !(isDemo && name === first))

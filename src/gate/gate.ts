@@ -91,17 +91,22 @@ export function createGate(deps: {
       throw fault
     }
     const { permit } = decision
-    const budgets = budgetsFor(policy, call.by, call.capability, call.also)
-    const empty = limiter.take(call, budgets)
+    const all = budgetsFor(policy, call.by, call.capability, call.also)
+    const binding = all.filter(({ isObserved }) => !isObserved)
+    const empty = limiter.take(call, binding)
     if (empty) {
-      const fault = new Fault('limited', `too many calls: ${describeBudget(empty.budget)}`, {
-        retryAfter: Math.ceil(empty.wait / 1000),
-        rule: empty.budget.rate.rule,
-      })
+      const fault = exhausted(empty)
       note(call, limited(call, empty.budget, fault.message))
       throw fault
     }
-    return { permit, budgets, record: () => allowed(permit, call, sayOf(call, permit)) }
+    const observed = all.filter(({ isObserved }) => isObserved)
+    const over = limiter.take(call, observed)
+    const budgets = over ? binding : all
+    const record = () =>
+      over && !permit.observed
+        ? { ...allowed(permit, call, exhausted(over).message), rule: over.budget.rate.rule, reason: 'observed' }
+        : allowed(permit, call, sayOf(call, permit))
+    return { permit, budgets, record }
   }
 
   const may: Gate['may'] = (by, player, capability) => mayEver(deps.policy(), by, player, capability)
@@ -153,6 +158,13 @@ function sayOf(asked: Call, { call, observed }: Permit): string | null {
   if (observed) return refusal(asked, observed).message
   if (call === asked) return null
   return `volume ${asked.touches.volume} was asked for, ${call.touches.volume} is set`
+}
+
+function exhausted({ budget, wait }: { readonly budget: Budget; readonly wait: number }): Fault {
+  return new Fault('limited', `too many calls: ${describeBudget(budget)}`, {
+    retryAfter: Math.ceil(wait / 1000),
+    rule: budget.rate.rule,
+  })
 }
 
 function describeBudget({ counts, rate }: Budget): string {

@@ -53,6 +53,7 @@ function nextDue(due: ReadonlyMap<string, number>, call: Call, budget: Budget): 
   return Math.max(due.get(keyOf(call, budget)) ?? call.at, call.at) + ms / count
 }
 
-function keyOf({ by }: Call, { counts, rate }: Budget): string {
-  return JSON.stringify([personOf(by), counts, rate.count, rate.ms])
+/** What is only observed has a bucket of its own, so that it takes nothing out of one that binds. */
+function keyOf({ by }: Call, { counts, rate, isObserved = false }: Budget): string {
+  return JSON.stringify([personOf(by), counts, rate.count, rate.ms, isObserved])
 }

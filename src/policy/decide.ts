@@ -221,7 +221,8 @@ function rolesOf(by: Extract<Principal, { kind: 'user' }>): readonly (readonly s
   return [by.roles, ...(by.ceilings ?? [])]
 }
 
-function isObserving(policy: Policy, roles: readonly string[]): boolean {
+/** One observed role makes a list of them observed. */
+export function isObserving(policy: Policy, roles: readonly string[]): boolean {
   return roles.some((role) => policy.roles.get(role)?.isObserved === true)
 }
 
@@ -267,8 +268,10 @@ function judgeBy(policy: Policy, grant: Grant, call: Call, capability: Capabilit
     const verdict = condition.judge(going, capability)
     if (!verdict.holds) return { denial: { ...verdict.why, condition } }
     if (!verdict.instead) continue
-    going = verdict.instead
-    changed = { reason: 'constraint', says: () => condition.name, condition }
+    const { instead } = verdict
+    going = instead
+    const says = () => `${condition.name}: ${call.touches.volume} would become ${instead.touches.volume}`
+    changed = { reason: 'constraint', says, condition }
   }
   return { grant, call: going, ...(changed && { changed }) }
 }

@@ -1,11 +1,13 @@
 import type { Principal } from '../call/call.ts'
 import type { Capability, Standing } from '../call/capability.ts'
-import type { Policy, Rate } from './decide.ts'
+import { isObserving, type Policy, type Rate } from './decide.ts'
 
 /** A rate that binds a call, and what it counts. */
 export interface Budget {
   readonly counts: Capability | '*'
   readonly rate: Rate
+  /** Who draws more than it holds is recorded, and goes all the same. */
+  readonly isObserved?: boolean
 }
 
 /**
@@ -26,7 +28,7 @@ export function budgetsFor(
   return counted.flatMap((counts) =>
     sets.flatMap((roles) => {
       const rate = mostGenerous(policy, roles, counts)
-      return rate ? [{ counts, rate }] : []
+      return rate ? [{ counts, rate, ...(isObserving(policy, roles) && { isObserved: true }) }] : []
     }),
   )
 }

@@ -97,3 +97,18 @@ describe('a Mopidy that', () => {
     expect(asked).toHaveLength(1)
   })
 })
+
+describe('a role that is only observed', () => {
+  it('is a warning, and no error', async () => {
+    const shell = createShell()
+    writeFileSync(
+      shell.file,
+      'players: { den: { kind: mpd, mpd: "127.0.0.1:6600" } }\nroles:\n  kid: { mode: observe, grants: [{ allow: [status.read] }] }\n',
+    )
+    const { status, err } = await shell.run(check, '')
+    expect(status).toBe(0)
+    expect(err).toBe(
+      `${shell.file}:3: warning: role kid is only observed: what it does not allow is recorded and goes all the same (mode: observe)`,
+    )
+  })
+})
