@@ -3,7 +3,7 @@ import { Fault } from '../call/fault.ts'
 import type { Known, Matter } from '../call/known.ts'
 import type { Scale } from '../call/scale.ts'
 import { type Gate, Refusal } from '../gate/gate.ts'
-import { createTurns } from './turns.ts'
+import { createTurns, type Turns } from './turns.ts'
 
 /** Asks of a player, or of the network, what policy has to know before it can judge a call. */
 export type LookUp = (call: Call) => Promise<Known>
@@ -25,6 +25,7 @@ export interface InquiryDeps {
   readonly lookUps: Readonly<Record<Matter, LookUp>>
   /** A change of volume as what it comes to, for a person to whom `volume` is shown as `scale` has it. */
   resolve(request: Request, volume: number, scale: Scale | undefined): Request
+  readonly turns?: Turns
 }
 
 /** Asks nothing: what policy does not see, it refuses. */
@@ -39,20 +40,22 @@ const topics: Readonly<Record<Matter, Topic | undefined>> = {
   hosts: undefined,
 }
 
-export function createInquiry({ gate, lookUps, resolve }: InquiryDeps): Inquiry {
-  const turns = createTurns()
-
-  /** A call with all that was found out about it. */
+export function createInquiry({ gate, lookUps, resolve, turns = createTurns() }: InquiryDeps): Inquiry {
+  /** A call with all that was found out about it. Nothing is asked twice: what was not found then is not known. */
   async function look(origin: () => Origin, asked: Call, isChanged: (matter: Matter) => boolean): Promise<Call> {
+    const sought = new Set<Matter>()
     let known: Known = {}
     for (;;) {
       const from = { ...origin(), id: asked.id }
       const scale = gate.volumeScale(from.by, from.player, from.at)
       const request = known.volume === undefined ? asked : resolve(asked, known.volume, scale)
       const call = createCall(from, request, known)
-      const missing = gate.mattersOf(call).filter((matter) => known[matter] === undefined && !isChanged(matter))
+      const missing = gate.mattersOf(call).filter((matter) => !sought.has(matter) && !isChanged(matter))
       if (missing.length === 0) return call
-      const found = await Promise.all(missing.map((matter) => lookUps[matter](call)))
+      // Whose hosts to look up is known when all addresses are.
+      const next = missing.includes('adds') ? missing.filter((matter) => matter !== 'hosts') : missing
+      for (const matter of next) sought.add(matter)
+      const found = await Promise.all(next.map((matter) => lookUps[matter](call)))
       known = Object.assign({}, known, ...found)
     }
   }
@@ -76,12 +79,20 @@ export function createInquiry({ gate, lookUps, resolve }: InquiryDeps): Inquiry 
     pass(origin, calls, go) {
       const matters = calls.flatMap((call) => gate.mattersOf(call))
       const about = matters.map((matter) => topics[matter])
-      // Who changes a stored playlist waits until what was found in it was used.
-      if (calls.some(({ capability }) => capability === 'playlists.edit')) about.push('playlists')
+      // Who changes what others look up waits until what they found was used.
+      for (const { capability } of calls) {
+        if (capability === 'playlists.edit') about.push('playlists')
+        if (capability === 'volume.set') about.push('volume')
+      }
       if (matters.length === 0 && about.length === 0) return go(calls)
       const [{ player } = { player: '' }] = calls
       const keys = [...new Set(about)].filter((topic) => topic !== undefined).map((topic) => `${topic} ${player}`)
-      return turns.take(keys, async () => go(matters.length === 0 ? calls : await lookAll(origin, calls)))
+      return turns.take(keys, async (turn) => {
+        const seen = await lookAll(origin, calls)
+        // Somebody else's turn has begun, who may change what was found.
+        if (turn.isOver) throw new Fault('player-timeout', 'looking up what this would do took too long')
+        return go(seen)
+      })
     },
   }
 }

@@ -1,6 +1,14 @@
 export interface Turns {
-  /** Runs `work` when everything else that takes one of these keys is done, or has taken too long. */
-  take<T>(keys: readonly string[], work: () => T | Promise<T>): Promise<T>
+  /**
+   * Runs `work` when everything else that takes one of these keys is done, or has taken too long.
+   *
+   * @param work is told its turn, which says whether it is over: whoever takes too long goes on beside the next
+   */
+  take<T>(keys: readonly string[], work: (turn: Turn) => T | Promise<T>): Promise<T>
+}
+
+export interface Turn {
+  readonly isOver: boolean
 }
 
 /** @param mostMs after this long the next one goes all the same: what hangs may not hold up the house */
@@ -10,9 +18,14 @@ export function createTurns(mostMs = 15_000): Turns {
   return {
     async take(keys, work) {
       const before = Promise.all(keys.map((key) => tails.get(key)))
-      const done = before.then(work)
+      const turn = { isOver: false }
+      const done = before.then(() => work(turn))
       // All keys at once, so that two who want the same never wait for each other.
-      const tail = before.then(() => settled(done, mostMs))
+      const tail = before
+        .then(() => settled(done, mostMs))
+        .then(() => {
+          turn.isOver = true
+        })
       for (const key of keys) tails.set(key, tail)
       void tail.then(() => {
         for (const key of keys) if (tails.get(key) === tail) tails.delete(key)
