@@ -3,11 +3,14 @@ import { join } from 'node:path'
 import { createCall, type Request, type User } from '../call/call.ts'
 import type { Catalog } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
+import type { Matter } from '../call/known.ts'
 import { suggest } from '../config/explain.ts'
 import type { PlayerConfig } from '../config/player.ts'
 import { createGate } from '../gate/gate.ts'
 import { createLimiter } from '../gate/limiter.ts'
-import { compile } from '../policy/policy.ts'
+import { sayTime } from '../policy/clock.ts'
+import type { Decision } from '../policy/decide.ts'
+import { forecast } from '../policy/forecast.ts'
 import { house } from '../protocol/house/catalog.ts'
 import { decode as decodeRpc } from '../protocol/jsonrpc/decode.ts'
 import { parseMessage } from '../protocol/jsonrpc/message.ts'
@@ -29,49 +32,106 @@ import { party } from '../protocol/web/party.ts'
 import { pibox } from '../protocol/web/pibox.ts'
 import { withAccounts } from './accounts.ts'
 import { type Io, Misuse, parse, single } from './command.ts'
-import { configOf } from './config.ts'
+import { configOf, policyOf } from './config.ts'
+import { readMoment } from './moment.ts'
 
 const usage = `
-  stagedoor can WHO mpd 'COMMAND' [--player P] [--at TIME] [--json]
-  stagedoor can WHO rpc METHOD ['PARAMS'] [--player P] [--at TIME] [--json]
-  stagedoor can WHO rest 'METHOD /PATH [BODY]' [--player P] [--at TIME] [--json]
+  stagedoor can WHO mpd 'COMMAND' [--player P] [--at TIME] [--volume N] [--json]
+  stagedoor can WHO rpc METHOD ['PARAMS'] [--player P] [--at TIME] [--volume N] [--json]
+  stagedoor can WHO rest 'METHOD /PATH [BODY]' [--player P] [--at TIME] [--volume N] [--json]
 
-  WHO is an account, or a role where no account has that name. TIME is such as 2030-01-31T21:00.
-  Exit status: 0 allowed, 1 denied.`
+  WHO is an account, or a role where no account has that name. TIME is such as 2030-01-31T21:00, or 21:00 for today, in the
+  configuration's time zone. --volume says where the volume stands, for what changes it by some steps.
+  Exit status: 0 allowed, 1 denied or not to be known before it is asked.`
 
-/** What the gate would say to a command, and by which line. Decodes, decides and limits as the gateway does. */
+const options = {
+  player: { type: 'string' },
+  at: { type: 'string' },
+  volume: { type: 'string' },
+  json: { type: 'boolean' },
+} as const
+
+/** What the gate would say to a command, by which line, and until when. Decodes, decides and limits as the gateway does. */
 export const run = single(usage, async (args, io) => {
-  const options = { player: { type: 'string' }, at: { type: 'string' }, json: { type: 'boolean' } } as const
   const { values, words } = parse(args, options, { min: 3, max: 4 })
   const [who = '', door = '', command = '', params] = words
   const { config, where } = configOf(io)
   const { players, roles } = config
-  const at = values.at === undefined ? io.now() : Date.parse(values.at)
-  if (Number.isNaN(at)) throw new Misuse('no such time: write it as 2030-01-31T21:00')
+  const policy = policyOf(config)
+  const at = values.at === undefined ? io.now() : readMoment(values.at, io.now(), policy.zone)
+  const volume = values.volume === undefined ? undefined : levelOf(values.volume)
   const player = values.player ?? playerFor(door, command, players)
   if (!players.has(player)) throw new Misuse(`no player ${player}: ${suggest(player, [...players.keys()])}`)
 
-  const by = await personOf(who, Object.keys(roles), at, io)
-  const policy = compile(roles)
+  const by = await personOf(who, Object.keys(roles), io)
   const gate = createGate({ policy: () => policy, limiter: createLimiter(), audit: { write: () => {} } })
-  const answer = { allowed: false, by: by.roles, player, capability: '', rule: '', where: '', reason: '' }
+  const answer: Answer = { ...nothing, by: by.roles, player, zone: policy.zone }
   try {
-    const call = createCall(
-      { id: 'can', by, door: 'cli', player, at },
-      requestOf(door, command, params, players.get(player)),
-    )
+    const asked = requestOf(door, command, params, players.get(player))
+    const known = volume === undefined ? {} : { volume }
+    const call = createCall({ id: 'can', by, door: 'cli', player, at }, resolve(asked, volume), known)
     answer.capability = [call.capability, ...call.also].join(' and ')
-    answer.rule = gate.admit(call).rule
+    answer.depends = gate.mattersOf(call).filter((matter) => known[matter as 'volume'] === undefined)
+    const turn = forecast(policy, call)
+    if (turn)
+      answer.changes = { at: new Date(turn.at).toISOString(), allowed: turn.decision.allowed, ...setTo(turn.decision) }
+    const { rule, call: going, observed } = gate.admit(call)
+    answer.rule = rule
     answer.allowed = true
+    answer.observed = observed !== undefined
+    if (going !== call) answer.volume = going.touches.volume?.[0] ?? null
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     answer.reason = error.message
     answer.rule = error.details.rule ?? ''
   }
-  answer.where = where(answer.rule) ?? ''
-  io.out(values.json ? JSON.stringify(answer, null, 2) : write(answer))
+  answer.where = where(answer.rule.split(' ')[0] ?? '') ?? ''
+  io.out(values.json ? JSON.stringify(answer, null, 2) : write(answer, at))
   return answer.allowed ? 0 : 1
 })
+
+/** What is printed, as it is with --json. */
+interface Answer {
+  allowed: boolean
+  /** The roles it was decided by. */
+  readonly by: readonly string[]
+  readonly player: string
+  capability: string
+  rule: string
+  where: string
+  reason: string
+  /** It is let through by a role that is only observed. */
+  observed: boolean
+  /** The volume that is set in place of the one that was asked for. */
+  volume: number | null
+  /** What would have to be known of the player or the network; where there is any, `allowed` is false. */
+  depends: readonly Matter[]
+  /** The next moment with another answer, within eight days. */
+  changes: { readonly at: string; readonly allowed: boolean; readonly volume?: number } | null
+  readonly zone: string
+}
+
+const nothing = {
+  allowed: false,
+  capability: '',
+  rule: '',
+  where: '',
+  reason: '',
+  observed: false,
+  volume: null,
+  depends: [],
+  changes: null,
+} as const
+
+function levelOf(text: string): number {
+  if (!/^(?:\d|[1-9]\d|100)$/.test(text)) throw new Misuse('--volume is from 0 to 100')
+  return Number(text)
+}
+
+function setTo(decision: Decision): { volume?: number } {
+  const [volume] = decision.allowed ? (decision.permit.call.touches.volume ?? []) : []
+  return volume === undefined ? {} : { volume }
+}
 
 /** The catalogs of plain HTTP that each kind of player has. */
 const restOf: Readonly<Record<PlayerConfig['kind'], readonly Catalog[]>> = {
@@ -88,6 +148,11 @@ function playerFor(door: string, command: string, players: ReadonlyMap<string, P
   const knows = ([, { kind }]: [string, PlayerConfig]) => restOf[kind].some((rows) => findRow(rows, method, path))
   const found = door === 'rest' ? [...players].find(knows) : undefined
   return found?.[0] ?? [...players.keys()][0] ?? ''
+}
+
+/** A change of volume as what it comes to, where it is known from where. */
+function resolve(request: Request, volume: number | undefined): Request {
+  return volume === undefined ? request : resolveVolume(request, { volume, steps: 100 })
 }
 
 function restRequest(command: string, params: string | undefined, kind: PlayerConfig['kind']): Request {
@@ -117,8 +182,8 @@ function requestOf(door: string, command: string, params: string | undefined, pl
 }
 
 /** Somebody with an account, or somebody who only has the role of that name. */
-async function personOf(who: string, roles: readonly string[], at: number, io: Io): Promise<User> {
-  const person = { kind: 'user', session: 'can', until: at + 1, from: 'cli' } as const
+async function personOf(who: string, roles: readonly string[], io: Io): Promise<User> {
+  const person = { kind: 'user', session: 'can', until: Number.MAX_SAFE_INTEGER, from: 'cli' } as const
   // Asking must not create a database.
   const account = existsSync(join(io.data, 'accounts.sqlite'))
     ? await withAccounts(io, (accounts) => accounts.byName(who))
@@ -129,8 +194,31 @@ async function personOf(who: string, roles: readonly string[], at: number, io: I
   return { ...person, id: who, name: who, roles: [who] }
 }
 
-function write(answer: Readonly<Record<'capability' | 'player' | 'rule' | 'where' | 'reason', string>>): string {
-  const { capability, player, rule, where, reason } = answer
-  const verdict = reason === '' ? `allowed: ${capability} at ${player}` : `denied: ${reason}`
-  return rule === '' ? verdict : `${verdict}\n  by ${rule}${where === '' ? '' : ` (${where})`}`
+/** What would have to be looked up, in words. */
+const matters: Readonly<Record<Matter, string>> = {
+  volume: 'where the volume stands then (say it with --volume N)',
+  adds: 'what it would add, which is looked up when it is asked',
+  hosts: 'where its host is, which is looked up when it is asked',
+  queue: 'what is in the queue then',
+}
+
+function write(answer: Answer, at: number): string {
+  const { allowed, capability, player, rule, where, reason, observed, volume, depends, changes, zone } = answer
+  const set = volume === null ? '' : `, volume ${volume}`
+  const verdict =
+    depends.length > 0
+      ? `depends on ${depends.map((matter) => matters[matter]).join(' and ')}`
+      : allowed
+        ? `allowed: ${capability} at ${player}${set}${observed ? ' (its role is only observed)' : ''}`
+        : `denied: ${reason}`
+  return [
+    verdict,
+    ...(rule === '' ? [] : [`  by ${rule}${where === '' ? '' : ` (${where})`}`]),
+    ...(changes && depends.length === 0 ? [`  ${writeChange(changes, at, zone)}`] : []),
+  ].join('\n')
+}
+
+function writeChange({ at, allowed, volume }: NonNullable<Answer['changes']>, now: number, zone: string): string {
+  const set = allowed && volume !== undefined ? `, volume ${volume}` : ''
+  return `from ${sayTime(Date.parse(at), now, zone)}: ${allowed ? 'allowed' : 'denied'}${set} (${zone})`
 }

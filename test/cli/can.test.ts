@@ -57,7 +57,7 @@ describe('can', () => {
       can,
       words.filter((word) => word !== undefined),
     )
-    expect(`${result.status} ${result.out}`).toMatch(new RegExp(`^${status} ${status ? 'denied' : 'allowed'}: `))
+    expect(`${result.status} ${result.out}`).toMatch(status ? /^1 (?:denied: |depends on )/ : /^0 allowed: /)
     expect(result.err).toBe('')
   })
 
@@ -102,7 +102,7 @@ describe('can', () => {
   ])('%i: %s rest %s %s', async (status, who, ...words) => {
     const given = words.filter((word) => word !== undefined)
     const result = await call(can, [who, 'rest', ...given], { config: family })
-    expect(`${result.status} ${result.out}`).toMatch(new RegExp(`^${status} ${status ? 'denied' : 'allowed'}: `))
+    expect(`${result.status} ${result.out}`).toMatch(status ? /^1 (?:denied: |depends on )/ : /^0 allowed: /)
     expect(result.err).toBe('')
   })
 
@@ -120,6 +120,65 @@ describe('can', () => {
       rule: 'roles.kid.grants[2]',
       where: expect.stringMatching(/^config\/stagedoor\.yaml:\d+$/),
     })
+  })
+
+  const night = join(dir, 'night.yaml')
+  writeFileSync(
+    night,
+    `players: { study: { kind: go-librespot, url: "http://127.0.0.1:3678" } }
+roles:
+  kid:
+    grants:
+      - allow: [volume.set]
+        when: { maxVolume: { max: { "07:00": 60, "20:00": 40 }, zone: Europe/Berlin } }
+  soft: { grants: [{ allow: [volume.set], when: { maxVolume: { max: 40, over: clamp } } }] }
+  slow: { grants: [{ allow: [volume.set], when: { maxVolume: { max: { "07:00": 60, "20:00": 40 }, over: scale, zone: UTC } } }] }
+  seen: { mode: observe, grants: [{ allow: [status.read] }] }
+`,
+  )
+  const set = (level: number) => ['rest', `POST /player/volume {"volume":${level}}`]
+  const at = (who: string, [door = '', command = '']: readonly string[], ...more: string[]) =>
+    call(can, [who, door, command, ...more], { config: night })
+
+  test('says when the answer changes, and to what', async () => {
+    const { out } = await at('kid', set(50), '--at', '2030-01-31T21:00+01:00')
+    expect(out).toMatch(
+      /^denied: not allowed: maxVolume 40 until .*07:00\n {2}by roles\.kid\.grants\[0\]\.when\.maxVolume \(.*night\.yaml:6\)\n {2}from .*: allowed, volume 50 \(.*\)$/,
+    )
+    expect(JSON.parse((await at('kid', set(50), '--at', '2030-01-31T21:00+01:00', '--json')).out)).toMatchObject({
+      allowed: false,
+      changes: { at: '2030-02-01T06:00:00.000Z', allowed: true, volume: 50 },
+    })
+    expect(JSON.parse((await at('kid', set(50), '--at', '2030-01-31T12:00Z', '--json')).out)).toMatchObject({
+      allowed: true,
+      changes: { at: '2030-01-31T19:00:00.000Z', allowed: false },
+    })
+    expect(JSON.parse((await at('kid', set(30), '--json')).out)).toMatchObject({ allowed: true, changes: null })
+  })
+
+  test('says what is set in place of what was asked for', async () => {
+    expect((await at('soft', set(90))).out).toMatch(/^allowed: volume\.set at study, volume 40\n/)
+    expect(JSON.parse((await at('slow', set(50), '--at', '2030-01-31T12:00Z', '--json')).out)).toMatchObject({
+      volume: 30,
+      changes: { at: '2030-01-31T20:00:00.000Z', allowed: true, volume: 20 },
+    })
+  })
+
+  test('says of a role that it is only observed', async () => {
+    expect((await at('seen', set(50))).out).toMatch(/^allowed: volume\.set at study \(its role is only observed\)/)
+  })
+
+  test('says what an answer depends on, and takes it', async () => {
+    const louder = ['rest', 'POST /player/volume {"volume":5,"relative":true}']
+    const unknown = await at('kid', louder)
+    expect(unknown.status).toBe(1)
+    expect(unknown.out).toMatch(/^depends on where the volume stands then \(say it with --volume N\)/)
+    expect(JSON.parse((await at('kid', louder, '--json')).out)).toMatchObject({ allowed: false, depends: ['volume'] })
+    expect((await at('soft', louder, '--volume', '35')).out).toMatch(/^allowed: /)
+    expect((await at('kid', louder, '--volume', '58', '--at', '12:00')).out).toMatch(
+      /^denied: not allowed: maxVolume 60/,
+    )
+    expect((await at('kid', louder, '--volume', '101')).status).toBe(2)
   })
 
   test('asks for a player that exists', async () => {
