@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
 import { Check } from 'typebox/value'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { messageOf } from '../call/fault.ts'
 import type { Problem } from './explain.ts'
 import { contradictions } from './rules.ts'
 import { type Config, ConfigFile, fillIn } from './schema.ts'
 import { borrow, type Sources } from './secrets.ts'
+import { readText } from './text.ts'
 import { type Finding, validate } from './validate.ts'
 
 /** A configuration as far as it could be understood. */
@@ -21,24 +23,69 @@ interface Place {
   readonly value: number
 }
 
+/** What a configuration's file and those it borrows from held at one moment. */
+export interface Snapshot {
+  /** Two of the same hold the same. */
+  readonly digest: string
+  load(): Loaded
+}
+
 /** Reads a configuration. Paths within it, and those of `${file:…}`, start from the current directory. */
 export function loadConfig(file: string, env: Sources['env']): Loaded {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
-    const what = `the configuration cannot be read (${code})`
-    const problem = { file, line: 1, column: 1, path: '', what, fix: 'name another with --config FILE' }
-    return { problems: [problem], where: () => undefined }
+  return takeSnapshot(file, env).load()
+}
+
+/** Looks at the files without judging them. Never throws: what cannot be read is a problem of what was loaded. */
+export function takeSnapshot(file: string, env: Sources['env']): Snapshot {
+  const taken = new Map<string, Glance>()
+  const look = (path: string) => taken.get(path) ?? glance(path)
+  const own = glance(file)
+  // More than are borrowed, where such words are in a comment: nobody gets to see what is in them.
+  for (const [, path = ''] of own.text?.matchAll(/\$\{file:([^}]*)\}/g) ?? []) taken.set(path, look(path))
+  const digest = createHash('sha256')
+    .update(JSON.stringify([own, ...taken]))
+    .digest('hex')
+  const read = (path: string) => {
+    const { text, code } = look(path)
+    if (text === undefined) throw Object.assign(new Error(code), { code })
+    return text
   }
-  return readConfig(text, file, { env, read: (path) => readFileSync(path, 'utf8') })
+  return {
+    digest,
+    load() {
+      if (own.text === undefined) return unreadable(file, `cannot be read (${own.code})`)
+      try {
+        return readConfig(own.text, file, { env, read })
+      } catch (error) {
+        return unreadable(file, `is not to be understood (${messageOf(error)})`) // such as brackets in brackets, ten thousand deep
+      }
+    },
+  }
+}
+
+interface Glance {
+  readonly text?: string
+  /** Why there is no text. */
+  readonly code?: string
+}
+
+function glance(path: string): Glance {
+  try {
+    return { text: readText(path) }
+  } catch (error) {
+    return { code: error instanceof Error && 'code' in error ? String(error.code) : 'unreadable' }
+  }
+}
+
+function unreadable(file: string, what: string): Loaded {
+  const problem = { file, line: 1, column: 1, path: '', what: `the configuration ${what}` }
+  return { problems: [{ ...problem, fix: 'name another with --config FILE' }], where: () => undefined }
 }
 
 /** The same, from text. */
 export function readConfig(text: string, file: string, sources: Sources): Loaded {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, merge: false, prettyErrors: false })
+  const document = parseDocument(text, { lineCounter: lines, merge: false, prettyErrors: false, uniqueKeys: false })
   const places = new Map<string, Place>()
   const borrowed = new Set<string>()
   const problems: Problem[] = []
@@ -48,12 +95,14 @@ export function readConfig(text: string, file: string, sources: Sources): Loaded
     problems.push({ file, line: Math.max(line, 1), column: Math.max(col, 1), path, what, fix })
   }
   const reportAll = (findings: readonly Finding[]) => {
+    const said = new Set(problems.map(({ path }) => path))
     for (const finding of findings) {
       const { path, at } = finding
-      if (at === 'value' && problems.some((problem) => problem.path === path)) continue
+      if (at === 'value' && said.has(path)) continue
+      said.add(path)
       // What came from the environment or a file may be a secret, and is not even hinted at.
-      const said = at === 'value' && borrowed.has(path) ? { ...finding, ...unsaid } : finding
-      report(placeOf(places, path)[at], said)
+      const open = at === 'value' && borrowed.has(path) ? { ...finding, ...unsaid } : finding
+      report(placeOf(places, path)[at], open)
     }
   }
   const where = (path: string) => {
@@ -61,11 +110,8 @@ export function readConfig(text: string, file: string, sources: Sources): Loaded
     return place && `${file}:${lines.linePos(place.key).line}`
   }
 
-  const repeated = document.errors.filter(({ code }) => code === 'DUPLICATE_KEY')
   // One slip of syntax makes the parser stumble over all that follows: the first is the one to mend.
-  const broken = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY')
-  for (const { pos } of repeated)
-    report(pos[0], { path: '', what: 'a key for the second time', fix: 'keep one of them' })
+  const [broken] = document.errors
   for (const { pos, message } of [...(broken ? [broken] : []), ...document.warnings]) {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what people write
     report(pos[0], { path: '', what: `not YAML: ${message}`, fix: 'mend it there; within { } a ${NAME} needs quotes' })
@@ -115,7 +161,12 @@ function read(node: unknown, path: string, reading: Reading, key?: number): unkn
     const found: Record<string, unknown> = Object.create(null)
     for (const { key, value } of node.items) {
       const name = isScalar(key) ? String(key.value) : ''
-      if (Object.hasOwn(found, name)) continue // reported as a key for the second time
+      if (Object.hasOwn(found, name)) {
+        // Found here and not by the parser, which compares each key with each.
+        const offset = (key as Node | null)?.range?.[0] ?? 0
+        reading.report(offset, { path: '', what: 'a key for the second time', fix: 'keep one of them' })
+        continue
+      }
       const inside = path === '' ? name : `${path}.${name}`
       found[name] = read(value, inside, reading, (key as Node | null)?.range?.[0])
     }
