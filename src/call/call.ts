@@ -2,7 +2,8 @@ import type { Capability, Standing } from './capability.ts'
 import type { Operation } from './catalog.ts'
 import { Fault } from './fault.ts'
 import type { Known } from './known.ts'
-import { type Touched, touched } from './param.ts'
+import { type Param, type Touched, touched } from './param.ts'
+import type { Scale } from './scale.ts'
 import { isStream, isWellFormed } from './uri.ts'
 
 /** Who is calling. A user is one until `until` (Unix ms): connections outlive tokens. */
@@ -89,14 +90,28 @@ export function createCall(origin: Origin, { operation, args }: Request, known: 
 
 /** The same call with another volume; undefined where none can be put in its place. */
 export function withVolume(call: Call, change: (volume: number) => number): Call | undefined {
+  return withLevel(call, ({ back }, _level, volume) => back?.(change(volume)))
+}
+
+/** The same call in the player's volumes, made in a person's own; undefined where none can be put in its place. */
+export function withScale(call: Call, scale: Scale): Call | undefined {
+  return withLevel(call, ({ steps }, level) => scale.real(level, steps))
+}
+
+type Change = (param: Param, level: number, volume: number) => unknown
+
+/** @param change says what to put in the place of the argument that sets the volume */
+function withLevel(call: Call, change: Change): Call | undefined {
   const { operation, args, touches } = call
   const [name, ...others] = Object.keys(operation.params).filter(
     (name) => operation.params[name]?.facet === 'volume' && isGiven(args[name]),
   )
-  const { back } = (name !== undefined && operation.params[name]) || {}
+  const param = name === undefined ? undefined : operation.params[name]
   const [volume, ...more] = touches.volume ?? []
-  if (name === undefined || !back || volume === undefined || others.length + more.length > 0) return undefined
-  const changed = { ...args, [name]: back(change(volume)) }
+  if (name === undefined || !param?.back || volume === undefined || others.length + more.length > 0) return undefined
+  const level = change(param, Number(args[name]), volume)
+  if (level === args[name]) return call
+  const changed = { ...args, [name]: level }
   return { ...call, args: changed, touches: { ...touches, volume: touched(operation.params, changed).volume ?? [] } }
 }
 

@@ -22,6 +22,8 @@ export interface Param<S extends TSchema = TSchema, C extends Count = Count> {
   readonly within?: (value: never) => readonly unknown[]
   /** The argument that stands for this value of the facet, where policy may put another in its place. */
   readonly back?: (value: number) => unknown
+  /** What the argument counts to where the facet's value is a hundredth part. */
+  readonly steps?: number
   /** Why a call that gives this parameter is refused, whoever calls. */
   readonly refused?: string
 }
@@ -37,9 +39,9 @@ export function param<S extends TSchema>(
   return { schema, count: 'one', ...(facet && { facet }), ...(within && { within }) }
 }
 
-/** A parameter whose value policy may replace by another of its facet; `back` writes it, as it is when left out. */
-export function replaceable<P extends Param>(p: P, back: (value: number) => unknown = (value) => value): P {
-  return { ...p, back }
+/** A volume that policy may replace by another, counted in so many steps; the one below where there is none. */
+export function replaceable<P extends Param>(p: P, steps = 100): P {
+  return { ...p, steps, back: (value) => Math.floor((value * steps) / 100) }
 }
 
 export function optional<P extends Param>(p: P): Omit<P, 'count'> & { readonly count: 'optional' } {

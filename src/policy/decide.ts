@@ -1,4 +1,4 @@
-import type { Call, Principal } from '../call/call.ts'
+import { type Call, type Principal, withScale } from '../call/call.ts'
 import type { Capability, Standing } from '../call/capability.ts'
 import type { Matter } from '../call/known.ts'
 import { type Scale, scaleOf } from '../call/scale.ts'
@@ -8,6 +8,7 @@ import type { ConstraintName } from './constraint.ts'
 /** A constraint as one grant has it. */
 export interface Condition extends Rule {
   readonly name: ConstraintName
+  readonly role: string
   /** The setting as the configuration has it, for people. */
   readonly setting: unknown
   /** Where it stands in the configuration, such as `roles.kid.grants[1].when.maxVolume`. */
@@ -41,11 +42,12 @@ export interface Role {
 
 /** What somebody who runs the house let pass: until then, hours do not bind. */
 export interface Override {
-  /** The role or the account (its id) that it is for. */
+  /** An account (its id), or a role, whose own grants it is for, whoever has it. */
   readonly who: string
   /** All players when left out. */
   readonly player?: string | undefined
-  /** Unix ms. */
+  /** Unix ms. A clock that was set back behind the beginning must not make it longer. */
+  readonly from?: number
   readonly until: number
 }
 
@@ -122,7 +124,7 @@ export function decide(policy: Policy, call: Call): Decision {
 
   const rules: string[] = []
   let observed: Denial | undefined
-  let going = call
+  let going = inPlayersVolume(policy, call)
   for (const roles of rolesOf(by)) {
     for (const each of [capability, ...call.also]) {
       const verdict = judge(policy, roles, going, each)
@@ -141,7 +143,11 @@ export function decide(policy: Policy, call: Call): Decision {
   return { allowed: true, permit: new Permit(going, rules.join(' and '), observed) }
 }
 
-/** Whether any call that takes this could ever be allowed there: what `commands` and event filters are made from. */
+/**
+ * Whether any call that takes this could ever be allowed there: what `commands` and event filters are made from.
+ *
+ * Time is left out of it. What is announced does not change by the hour, as clients ask once; calls are judged each time.
+ */
 export function mayEver(policy: Policy, by: Principal, player: string, capability: Capability | Standing): boolean {
   if (capability === 'anyone') return true
   if (by.kind === 'anonymous') return false
@@ -190,7 +196,7 @@ export function mattersOf(policy: Policy, call: Call): readonly Matter[] {
   const matters = rolesOf(by).flatMap((roles) =>
     [capability, ...call.also].flatMap((each) =>
       grantsFor(policy, roles)
-        .filter((grant) => covers(grant, player, each))
+        .filter((grant) => covers(grant, player, each) && isOpen(policy, grant, call))
         .flatMap(({ conditions }) => conditions.map(({ matter }) => matter?.(call, each as Capability))),
     ),
   )
@@ -200,13 +206,27 @@ export function mattersOf(policy: Policy, call: Call): readonly Matter[] {
 /** How this person's volumes stand to the player's at that time; undefined when they are the same. */
 export function volumeScale(policy: Policy, by: Principal, player: string, at: number): Scale | undefined {
   if (by.kind !== 'user') return undefined
-  const ceilings = rolesOf(by).flatMap((roles) => {
-    if (isObserving(policy, roles)) return []
+  let isScaled = false
+  const ceilings = rolesOf(by).map((roles) => {
+    if (isObserving(policy, roles)) return unlimited
     const grants = grantsFor(policy, roles).filter((grant) => covers(grant, player, 'volume.set'))
-    const scaled = loudestFirst(grants, at)[0]?.conditions.find(({ isScaled }) => isScaled)
-    return scaled?.ceiling ? [scaled.ceiling.at(at)] : []
+    const open = grants.filter((grant) => isOpen(policy, grant, { by, player, at }))
+    // Where nothing may be set now, what is shown stays as it would be.
+    const [loudest] = loudestFirst(open.length > 0 ? open : grants, at)
+    isScaled ||= loudest?.conditions.some((condition) => condition.isScaled) === true
+    return loudest ? ceilingOf(loudest, at) : unlimited
   })
-  return ceilings.length === 0 ? undefined : scaleOf(ceilings)
+  // Of several ceilings the lowest is a person's 100, whichever they come by: one role in both is not to count twice.
+  const most = Math.min(...ceilings)
+  return isScaled && most < 100 ? scaleOf(most) : undefined
+}
+
+/** The call with the player's volume in it, where its person sets it in their own. */
+function inPlayersVolume(policy: Policy, call: Call): Call {
+  const { touches, by, player, at } = call
+  if (!touches.volume || touches.volume.length === 0) return call
+  const scale = volumeScale(policy, by, player, at)
+  return (scale && withScale(call, scale)) ?? call
 }
 
 function besides(denial: Denial, capability: Capability): Denial {
@@ -217,7 +237,7 @@ function denied(denial: Denial): Decision {
   return { allowed: false, denial }
 }
 
-function rolesOf(by: Extract<Principal, { kind: 'user' }>): readonly (readonly string[])[] {
+export function rolesOf(by: Extract<Principal, { kind: 'user' }>): readonly (readonly string[])[] {
   return [by.roles, ...(by.ceilings ?? [])]
 }
 
@@ -226,21 +246,23 @@ export function isObserving(policy: Policy, roles: readonly string[]): boolean {
   return roles.some((role) => policy.roles.get(role)?.isObserved === true)
 }
 
-function grantsFor(policy: Policy, roles: readonly string[]): readonly Grant[] {
+export function grantsFor(policy: Policy, roles: readonly string[]): readonly Grant[] {
   return roles.flatMap((role) => policy.roles.get(role)?.grants ?? [])
 }
 
-function covers(grant: Grant, player: string, capability: Capability | Standing): boolean {
+export function covers(grant: Grant, player: string, capability: Capability | Standing): boolean {
   return grant.capabilities.has(capability as Capability) && (grant.players === 'all' || grant.players.has(player))
 }
 
 /** Of several grants the one that lets it be loudest speaks first, so that what is set and what is shown agree. */
 function loudestFirst(grants: readonly Grant[], at: number): readonly Grant[] {
   if (grants.length < 2) return grants
-  const ceilingOf = ({ conditions }: Grant) =>
-    conditions.reduce((most, { ceiling }) => Math.min(most, ceiling?.at(at) ?? unlimited), unlimited)
-  const sorted = grants.map((grant) => ({ grant, most: ceilingOf(grant) })).sort((a, b) => b.most - a.most)
+  const sorted = grants.map((grant) => ({ grant, most: ceilingOf(grant, at) })).sort((a, b) => b.most - a.most)
   return sorted.map(({ grant }) => grant)
+}
+
+function ceilingOf({ conditions }: Grant, at: number): number {
+  return conditions.reduce((most, { ceiling }) => Math.min(most, ceiling?.at(at) ?? unlimited), unlimited)
 }
 
 /** Louder than any ceiling. */
@@ -276,10 +298,20 @@ function judgeBy(policy: Policy, grant: Grant, call: Call, capability: Capabilit
   return { grant, call: going, ...(changed && { changed }) }
 }
 
-function isLifted({ overrides = [] }: Policy, { hours }: Condition, { at, by, player }: Call): boolean {
-  if (!hours || by.kind !== 'user' || overrides.length === 0) return false
+export type Asking = Pick<Call, 'at' | 'by' | 'player'>
+
+/** Whether the time of a grant has come, or somebody who runs the house let it pass. */
+export function isOpen(policy: Policy, { conditions }: Grant, asking: Asking): boolean {
+  return conditions.every(
+    (condition) => condition.hours?.at(asking.at) !== false || isLifted(policy, condition, asking),
+  )
+}
+
+/** Whether somebody who runs the house let it pass at that time. */
+export function isLifted({ overrides }: Policy, { hours, role }: Condition, { at, by, player }: Asking): boolean {
+  if (!overrides || overrides.length === 0 || !hours || by.kind !== 'user') return false
   return overrides.some(
-    ({ who, player: where, until }) =>
-      at < until && (who === by.id || by.roles.includes(who)) && (where === undefined || where === player),
+    ({ who, player: where, from = at, until }) =>
+      from <= at && at < until && (who === by.id || who === role) && (where === undefined || where === player),
   )
 }

@@ -1,20 +1,27 @@
 import Type from 'typebox'
 import { withVolume } from '../call/call.ts'
-import { real } from '../call/scale.ts'
 import { always, byHour, sayTime } from './clock.ts'
 import { constraint, holds, refuses, unseen } from './condition.ts'
 
 export const Level = Type.Integer({ minimum: 0, maximum: 100, description: 'Loudest level the role may set' })
 
-const time = '^(?:[01][0-9]|2[0-3]):[0-5][0-9]$'
-export const ByHour = Type.Record(Type.String({ pattern: time }), Level, {
-  additionalProperties: false,
+export const ByHour = Type.Unsafe<Readonly<Record<string, number>>>({
+  type: 'object',
   minProperties: 1,
+  propertyNames: {
+    type: 'string',
+    pattern: '^(?:[01][0-9]|2[0-3]):[0-5][0-9]$',
+    title: 'a time of day',
+    description: 'write it from "00:00" to "23:59", with two digits each',
+  },
+  additionalProperties: Level,
   description: 'The loudest level from a time of day on, such as { "07:00": 60, "20:00": 40 }',
 })
 export const Zone = Type.String({
   pattern: '^[A-Za-z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+){0,2}$',
-  description: 'The time zone, such as Europe/Berlin; that of the whole configuration when left out',
+  title: 'a time zone',
+  description:
+    'The time zone, such as Europe/Berlin; that of the whole configuration when left out, or of this machine',
 })
 
 const MaxVolume = Type.Union(
@@ -59,9 +66,10 @@ export const maxVolume = constraint({
         const most = ceiling.at(at)
         const refusal = () => refuses(say(at), ceiling.changes(at))
         if (volumes.every((volume) => volume === 0)) return holds
-        if (over === 'refuse') return volumes.every((volume) => volume <= most) ? holds : refusal()
-        if (over === 'clamp' && volumes.every((volume) => volume <= most)) return holds
-        const instead = withVolume(call, over === 'clamp' ? (volume) => Math.min(volume, most) : real(most))
+        if (volumes.every((volume) => volume <= most)) return holds
+        if (over === 'refuse') return refusal()
+        // What comes here is the player's volume: a person's own was taken for it before, by the scale that holds for them.
+        const instead = withVolume(call, (volume) => Math.min(volume, most))
         return instead ? { holds: true, instead } : refusal()
       },
       matter: (call, capability) =>

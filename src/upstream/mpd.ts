@@ -1,4 +1,6 @@
+import type { Request } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
+import { encode } from '../protocol/mpd/decode.ts'
 import { createConnection, type House } from './mpd/connection.ts'
 import { createDoorway } from './mpd/doorway.ts'
 import { createErrands } from './mpd/errand.ts'
@@ -9,7 +11,7 @@ import { createSeats } from './mpd/seat.ts'
 import { createShares } from './mpd/share.ts'
 import { untuned } from './mpd/tuning.ts'
 import { createWatch } from './mpd/watch.ts'
-import type { MpdPlayer, PlayerLog } from './player.ts'
+import { checkQuestion, type MpdPlayer, type PlayerLog } from './player.ts'
 
 const defaults = {
   /**
@@ -55,15 +57,19 @@ export interface MpdOptions {
 
 /** An MPD as the gateway itself has it: whoever listens to clients gets no more of it than an `MpdPlayer`. */
 export interface WatchedMpd extends MpdPlayer {
-  /** The answers to `status` and `currentsong`, of one moment. It takes its turn like the rest. @throws Fault */
-  askState(): Promise<string>
+  /**
+   * The answers to questions of the gateway's own, of one moment and one after the other: these change nothing. They take
+   * their turn like the rest.
+   *
+   * @param most bytes of all the answers
+   * @throws Fault also when one of them was refused, or they are longer than that
+   */
+  ask(questions: readonly Request[], most?: number): Promise<string>
   /** Hears the name of each subsystem that changes; returns the way to stop hearing. */
   onChange(listener: (subsystem: string) => void): () => void
 }
 
-/** Two questions with one answer. */
-const state = 'command_list_begin\nstatus\ncurrentsong\ncommand_list_end\n'
-const mostState = 64 * 1024
+const mostAnswered = 64 * 1024
 
 /**
  * One player that speaks MPD, behind a few lines that all clients share.
@@ -113,27 +119,35 @@ export function createMpd({ host, port, log, limits: given, now = () => performa
     for (const listener of listeners) listener(subsystem)
   }
 
-  function askState(): Promise<string> {
+  async function ask(questions: readonly Request[], most = mostAnswered): Promise<string> {
+    for (const question of questions) checkQuestion(question)
+    const lines = questions.map(encode)
+    const text = lines.length === 1 ? lines.join('') : `command_list_begin\n${lines.join('')}command_list_end\n`
+    const costly = questions.some(({ operation }) => operation.bounds.costly)
+    const ms = costly ? limits.costlyMs : limits.answerMs
     return new Promise((resolve, reject) => {
-      let text = ''
-      const { answerMs: ms } = limits
-      const own = { person: { id: '', reserve: false }, costly: false, isRead: true, tuning: untuned, channels: '' }
+      const pieces: Uint8Array[] = []
+      let length = 0
+      const own = { person: { id: '', reserve: false }, costly, isRead: true, tuning: untuned, channels: '' }
       const way = { from: pool, isSeated: false, settle: undefined }
-      const frame = { ...plain, tells: true }
-      const job: Job = { text: state, frame, until: now() + ms, ms, ...own, ...way }
-      const unclear = () => reject(new Fault('player-unreachable', 'the player does not say what it does'))
+      const job: Job = { text, frame: { ...plain, tells: true }, until: now() + ms, ms, ...own, ...way }
+      const unclear = () => reject(new Fault('player-unreachable', 'the player does not say what it was asked'))
       errands.start(job, {
         out(bytes) {
-          if (text.length <= mostState) text += Buffer.from(bytes).toString()
+          length += bytes.length
+          if (length <= most) pieces.push(bytes.slice())
         },
-        done: (count) => (count === Number.POSITIVE_INFINITY && text.length <= mostState ? resolve(text) : unclear()),
+        done(count) {
+          if (count === Number.POSITIVE_INFINITY && length <= most) resolve(Buffer.concat(pieces).toString())
+          else unclear()
+        },
         fail: reject,
       })
     })
   }
 
   return {
-    askState,
+    ask,
     onChange: house.listen,
     open: (person, settings = []) => createConnection(house, person, settings),
     get up() {

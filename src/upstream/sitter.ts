@@ -1,5 +1,6 @@
 import { isObject } from '../protocol/jsonrpc/message.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
+import { mpd } from '../protocol/mpd/catalog.ts'
 import { lineOf } from './canvas.ts'
 import type { MopidyPlayer, Question } from './mopidy.ts'
 import type { WatchedMpd } from './mpd.ts'
@@ -98,6 +99,9 @@ export function mopidySitter(player: MopidyPlayer, now: () => number): Sitter {
   }
 }
 
+/** Two questions with one answer. */
+const doings = [mpd.status, mpd.currentsong].map((operation) => ({ operation, args: {} }))
+
 /** What may show in a picture. */
 const subsystems: ReadonlySet<string> = new Set(['player', 'mixer', 'options', 'playlist', 'output'])
 
@@ -106,7 +110,7 @@ export function mpdSitter(player: WatchedMpd, now: () => number): Sitter {
   return {
     async sit() {
       const at = now()
-      const pairs = readPairs(await player.askState())
+      const pairs = readPairs(await player.ask(doings))
       const of = (name: string) => pairs.get(name)
       const [elapsed, duration] = [
         Number(of('elapsed') ?? Number.NaN),

@@ -15,7 +15,7 @@ const volume = replaceable(
   param(Type.Integer({ minimum: 0, maximum: javaVolume }), 'volume', (steps) => [
     Math.ceil((steps * 100) / javaVolume),
   ]),
-  (level) => Math.floor((level * javaVolume) / 100),
+  javaVolume,
 )
 /** So many of the player's own steps up or down, whose size it does not tell: nothing can be said of where that leads. */
 const step = param(

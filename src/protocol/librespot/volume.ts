@@ -30,9 +30,8 @@ export function resolveVolume(request: Request, live: Volume | undefined): Reque
   const { needs: _needs, together: _together, ...row } = operation
   const shape = Type.Integer({ minimum: 0, maximum: steps })
   const percent = (at: number) => [Math.ceil((at * 100) / steps)]
-  const step = (level: number) => Math.floor((level * steps) / 100)
   return {
-    operation: { ...row, params: { volume: replaceable(param(shape, 'volume', percent), step) } },
+    operation: { ...row, params: { volume: replaceable(param(shape, 'volume', percent), steps) } },
     args: { volume },
   }
 }
