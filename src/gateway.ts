@@ -7,6 +7,7 @@ import type { WebConfig } from './config/player.ts'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
 import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
+import { createQuotas } from './gate/quota.ts'
 import { createIdentity } from './identity/identity.ts'
 import { machineNames } from './listen/certificate.ts'
 import { createHosts } from './listen/hosts.ts'
@@ -29,6 +30,7 @@ import { compile } from './policy/policy.ts'
 import { otherClient, webClients } from './protocol/web/clients.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
+import { openQuotas } from './store/quota.ts'
 import { createExtensions } from './upstream/extensions.ts'
 import { createIris } from './upstream/iris.ts'
 import { createOnevent } from './upstream/onevent.ts'
@@ -110,9 +112,22 @@ export async function startGateway(deps: {
       (part) => part.close(),
     )
     const { identity, sessions } = createIdentity({ accounts, now, onEvent: (event) => audit.writeSignIn(event) })
-    const policy = compile(config.roles)
+    const policy = compile(config.roles, config)
     const notify = closing(createNotify({ targets: config.notify, now, log }), (part) => part.close())
-    const gate = createGate({ policy: () => policy, limiter: createLimiter(), audit, alarm: notify.tell })
+    const quotas = createQuotas(
+      closing(
+        openQuotas({
+          dir: data,
+          now,
+          onProblem: (fault) =>
+            fault
+              ? log.error({ reason: fault.message }, 'quotas cannot be counted: who has one is refused')
+              : log.info({}, 'quotas are counted again'),
+        }),
+        (part) => part.close(),
+      ),
+    )
+    const gate = createGate({ policy: () => policy, limiter: createLimiter(), quotas, audit, alarm: notify.tell })
 
     const names = () => machineNames(config.listen.https.names)
     const tls = closing(
@@ -154,6 +169,7 @@ export async function startGateway(deps: {
         players: map(players, (player, name) => served(player, answers.get(name)?.answer)),
         defaultPlayer,
         log,
+        now,
         ready: () => accounts.ready,
         ...(limits.http && { limits: limits.http }),
       }),

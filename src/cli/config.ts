@@ -14,8 +14,8 @@ export function configOf(io: Io): { readonly config: Config; readonly where: Loa
 }
 
 /** The roles of a configuration, compiled as the gateway compiles them. */
-export function policyOf({ roles }: Config): Policy {
-  return compile(roles)
+export function policyOf({ roles, zone }: Config): Policy {
+  return compile(roles, { zone })
 }
 
 /** What is fine in a configuration and should not be forgotten. */

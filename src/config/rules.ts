@@ -8,6 +8,7 @@ import { Notify } from './notify.ts'
 import { addressesOf, Player, type PlayerConfig, webClients } from './player.ts'
 import { isWithin, readRange } from './range.ts'
 import { defaults, Listen } from './schema.ts'
+import { times, zone } from './time.ts'
 import type { Finding } from './validate.ts'
 
 /**
@@ -16,7 +17,7 @@ import type { Finding } from './validate.ts'
  * Looks at each part that is sound by itself, so that a slip elsewhere hides nothing.
  */
 export function contradictions(file: unknown): readonly Finding[] {
-  const { listen, players, roles, notify } = Object(file)
+  const { listen, players, roles, notify, zone: clock } = Object(file)
   const playerNames = Object.keys(Object(players))
   const roleNames = Object.keys(Object(roles))
   return [
@@ -26,8 +27,12 @@ export function contradictions(file: unknown): readonly Finding[] {
       ...web(`players.${name}.web`, player),
     ]),
     ...(Check(Notify, notify) ? targets(notify) : []),
+    ...zone('zone', clock),
     ...(roleNames.length === 0 && typeof roles === 'object' ? [noRole] : []),
-    ...sound(RoleConfig, roles).flatMap(([name, role]) => [...grants(`roles.${name}.grants`, role, playerNames)]),
+    ...sound(RoleConfig, roles).flatMap(([name, role]) => [
+      ...grants(`roles.${name}.grants`, role, playerNames),
+      ...times(`roles.${name}.grants`, role),
+    ]),
   ]
 }
 

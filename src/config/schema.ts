@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { RolesConfig } from '../policy/policy.ts'
+import { Zone } from '../policy/volume.ts'
 import { Notify, type NotifyTarget } from './notify.ts'
 import { Player, type PlayerConfig } from './player.ts'
 import { strict } from './strict.ts'
@@ -123,6 +124,7 @@ export const ConfigFile = Type.Object(
       minProperties: 1,
       description: 'The players by name; the first is the default',
     }),
+    zone: Type.Optional(Zone),
     roles: RolesConfig,
     notify: Type.Optional(Notify),
     audit: Type.Optional(Audit),
@@ -170,6 +172,8 @@ export interface Config {
   readonly tls: { readonly dir: string } | { readonly cert: string; readonly key: string }
   /** The first is the default. */
   readonly players: ReadonlyMap<string, PlayerConfig>
+  /** The time zone (IANA) by whose clock hours and ceilings go. */
+  readonly zone: string
   readonly roles: RolesConfig
   readonly notify: readonly NotifyTarget[]
   readonly audit: { readonly days: number; readonly megabytes: number }
@@ -183,7 +187,7 @@ export const defaults = {
 } as const
 
 export function fillIn(file: ConfigFile): Config {
-  const { listen = {}, tls = { dir: 'certs' }, players, roles, notify = [], audit = {}, log = {} } = file
+  const { listen = {}, tls = { dir: 'certs' }, players, zone, roles, notify = [], audit = {}, log = {} } = file
   const { https = {}, mpd = {}, plainMpd = false } = listen
   const names = typeof https.names === 'string' ? https.names.split(',').map((name) => name.trim()) : https.names
   return {
@@ -198,6 +202,7 @@ export function fillIn(file: ConfigFile): Config {
     },
     tls,
     players: new Map(Object.entries(players)),
+    zone: zone ?? Temporal.Now.timeZoneId(),
     roles,
     notify,
     audit: { days: audit.days ?? 90, megabytes: audit.megabytes ?? 200 },

@@ -13,6 +13,7 @@ export interface Finding {
 interface Schema {
   readonly type?: string
   readonly description?: string
+  readonly title?: string
   readonly anyOf?: readonly Schema[]
   readonly const?: unknown
   readonly enum?: readonly string[]
@@ -161,6 +162,7 @@ const kinds: Readonly<Record<string, string>> = {
 function expected(schema: Schema): string {
   if (schema.const !== undefined) return String(schema.const)
   if (schema.enum) return 'one of the known words'
+  if (schema.type === 'string' && schema.title !== undefined) return schema.title
   const { minimum, maximum } = schema
   const range = minimum === undefined || maximum === undefined ? '' : ` from ${minimum} to ${maximum}`
   return `${kinds[schema.type ?? ''] ?? 'what belongs here'}${range}`

@@ -11,8 +11,11 @@ export interface Face {
   readonly minute: number
 }
 
-/** Nothing that goes by the day of the week stays as it is for longer than this. */
-const farthest = 9
+/**
+ * How many days ahead a change is looked for. What goes by the day of the week comes round in one, and in two where the
+ * hour in question was left out the first time.
+ */
+const farthest = 22
 
 /**
  * What is read off the clock on the wall. Where the clock is put forward or back it is what it shows that counts: an hour
@@ -20,60 +23,79 @@ const farthest = 9
  *
  * @param zone a time zone of the IANA database, such as `Europe/Berlin`
  * @param minutes the minutes of a day at which it may change
+ * @throws RangeError for an unknown zone
  */
 export function onWall<T>(zone: string, minutes: readonly number[], read: (face: Face) => T): Wall<T> {
   const marks = [...new Set([0, ...minutes.map((minute) => minute % 1440)])].sort((a, b) => a - b)
   /** What holds from `from` until just before `until`: asking again costs two comparisons. */
-  let known: { readonly from: number; readonly until: number; readonly value: T } | undefined
+  let known: Known<T> | undefined
+  zoned(0, zone)
 
-  const faceAt = (time: number): Face => {
+  const readAt = (time: number): T => {
     const { dayOfWeek, hour, minute } = zoned(time, zone)
-    return { day: dayOfWeek, minute: hour * 60 + minute }
+    return read({ day: dayOfWeek, minute: hour * 60 + minute })
+  }
+  /** When the clock is put forward or back the next time. */
+  const shiftAfter = (time: number): number =>
+    zoned(time, zone).getTimeZoneTransition('next')?.epochMilliseconds ?? Number.POSITIVE_INFINITY
+
+  /** The moments of a day at which it may change: those the clock shows a mark at, and those it is put forward or back. */
+  function momentsOf(date: Temporal.PlainDate, next: number): readonly number[] {
+    const shown = marks.flatMap((mark) => {
+      const plain = date.toPlainDateTime({ hour: Math.trunc(mark / 60), minute: mark % 60 })
+      return (['earlier', 'later'] as const).map(
+        (disambiguation) => plain.toZonedDateTime(zone, { disambiguation }).epochMilliseconds,
+      )
+    })
+    const found = new Set(shown)
+    const begin = startOf(date, zone)
+    for (let shift = shiftAfter(begin - 1); shift < next; shift = shiftAfter(shift)) found.add(shift)
+    return [...found].sort((a, b) => a - b)
   }
 
-  /** The moments after `time`, in order, at which the clock shows one of the marks or is put forward or back. */
-  function* moments(time: number): Generator<number> {
-    const today = zoned(time, zone).toPlainDate()
-    const shift = zoned(time, zone).getTimeZoneTransition('next')?.epochMilliseconds ?? Number.POSITIVE_INFINITY
-    for (let days = 0; days <= farthest; days++) {
-      const date = today.add({ days })
-      const found = new Set<number>()
-      for (const mark of marks) {
-        const plain = date.toPlainDateTime({ hour: Math.trunc(mark / 60), minute: mark % 60 })
-        for (const disambiguation of ['earlier', 'later'] as const) {
-          found.add(plain.toZonedDateTime(zone, { disambiguation }).epochMilliseconds)
-        }
-      }
-      const next = date.add({ days: 1 }).toZonedDateTime(zone).epochMilliseconds
-      if (shift < next) found.add(shift)
-      yield* [...found].filter((moment) => moment > time).sort((a, b) => a - b)
+  function look(time: number): Known<T> {
+    const value = readAt(time)
+    let date = zoned(time, zone).toPlainDate()
+    let next = time
+    for (let day = 0; day <= farthest; day++) {
+      const following = date.add({ days: 1 })
+      next = startOf(following, zone)
+      const change = momentsOf(date, next).find((moment) => moment > time && readAt(moment) !== value)
+      if (change !== undefined) return { from: time, until: change, value, change }
+      date = following
     }
+    return { from: time, until: next, value, change: undefined }
   }
 
-  function look(time: number): NonNullable<typeof known> {
-    const value = read(faceAt(time))
-    let until = Number.POSITIVE_INFINITY
-    for (const moment of moments(time)) {
-      if (read(faceAt(moment)) === value) continue
-      until = moment
-      break
-    }
-    return { from: time, until, value }
-  }
-
-  function at(time: number): NonNullable<typeof known> {
+  function at(time: number): Known<T> {
     // A clock that was set back is before it, one that goes on is after.
     if (!known || time < known.from || time >= known.until) known = look(time)
     return known
   }
 
-  return {
-    at: (time) => at(time).value,
-    changes(time) {
-      const { until } = at(time)
-      return until === Number.POSITIVE_INFINITY ? undefined : until
-    },
+  return { at: (time) => at(time).value, changes: (time) => at(time).change }
+}
+
+interface Known<T> {
+  readonly from: number
+  readonly until: number
+  readonly value: T
+  /** When it is something else, if that is what ends it. */
+  readonly change: number | undefined
+}
+
+/** Whether it is a time zone that this machine knows. */
+export function isZone(zone: string): boolean {
+  try {
+    zoned(0, zone)
+    return true
+  } catch {
+    return false
   }
+}
+
+function startOf(date: Temporal.PlainDate, zone: string): number {
+  return date.toZonedDateTime(zone).epochMilliseconds
 }
 
 function zoned(time: number, zone: string): Temporal.ZonedDateTime {

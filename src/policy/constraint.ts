@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { schemeOf } from '../call/uri.ts'
 import { constraint, holds, refuses, unseen } from './condition.ts'
+import { hours } from './hours.ts'
 import { maxVolume } from './volume.ts'
 
 const uriSchemes = constraint({
@@ -28,7 +29,7 @@ const uriSchemes = constraint({
 })
 
 /** Every kind of limit: its schema, its type and its rule, by the name it has in `when:`. */
-export const constraints = { maxVolume, uriSchemes } as const
+export const constraints = { hours, maxVolume, uriSchemes } as const
 
 export type ConstraintName = keyof typeof constraints
 

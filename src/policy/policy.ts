@@ -115,8 +115,12 @@ function compileGrant(
   }
 }
 
-function bind(name: ConstraintName, setting: unknown, rule: string, within: Setting): Condition {
-  return { ...constraints[name].bind(setting as never, within), name, setting, rule }
+function bind(name: ConstraintName, setting: unknown, role: string, rule: string, within: Setting): Condition {
+  return { ...constraints[name].bind(setting as never, within), name, setting, role, rule }
+  const conditions = Object.entries(when ?? {}).map(([name, setting]) =>
+    bind(name as ConstraintName, setting, role, `${rule}.when.${name}`, within),
+  )
+  const names = (uri: string) => conditions.some((condition) => condition.names?.(uri))
 }
 
 /** Wildcards to names: `*`, `playback.*`. */

@@ -149,6 +149,72 @@ logg: {}
   })
 })
 
+describe('time', () => {
+  const when = (text: string) => said(good.replace('["*"]', `["*"]\n        when: ${text}`)).join('\n')
+
+  test('goes by the zone that is named, by that of this machine otherwise', () => {
+    expect(read(`${good}zone: Europe/Berlin`).config?.zone).toBe('Europe/Berlin')
+    expect(read(`${good}zone: "\${TZ}"`, { TZ: 'Asia/Tokyo' }).config?.zone).toBe('Asia/Tokyo')
+    expect(read(good).config?.zone).toBe(Temporal.Now.timeZoneId())
+  })
+
+  test.each([
+    '{ hours: "07:00-20:00" }',
+    '{ hours: ["mon-fri 07:00-20:00", "sat,sun 08:00-21:30", "sat, sun 20:00-24:00"] }',
+    '{ hours: { zone: Europe/Berlin, allow: ["fri-mon 22:00-06:00"], atEnd: fade 30s } }',
+    '{ hours: { allow: "00:00-24:00", atEnd: stop } }',
+    '{ maxVolume: { max: { "00:00": 30, "07:00": 60, 20:00: 40 }, zone: UTC } }',
+    // They may overlap: each opens.
+    '{ hours: ["mon-fri 07:00-20:00", "mon 06:00-21:00"] }',
+  ])('%s is fine', (text) => expect(when(text)).toBe(''))
+
+  test.each([
+    ['{ hours: "7:00-20:00" }', 'when.hours: not a window of time; Days and times, such as "mon-fri 07:00-20:00"'],
+    ['{ hours: ["mon-fri 07:00-20:00", "weekends"] }', 'when.hours[1]: not a window of time'],
+    ['{ hours: ["Mon 07:00-20:00"] }', 'not a window of time'],
+    ['{ hours: ["mon 07:00-24:30"] }', 'not a window of time'],
+    ['{ hours: ["mon 24:00-07:00"] }', 'not a window of time'],
+    ['{ hours: ["mon-fri"] }', 'not a window of time'],
+    ['{ hours: ["mon,,fri 07:00-20:00"] }', 'not a window of time'],
+    ['{ hours: [] }', 'when.hours: an empty list'],
+    ['{ hours: 7 }', 'when.hours: not a window of time, a list or a group of keys'],
+    ['{ hours: { atEnd: stop } }', '"allow" is missing'],
+    ['{ hours: { allow: ["07:00-20:00"], atEnd: fade } }', 'atEnd: not finish, stop or a fade'],
+    ['{ hours: { allow: ["07:00-20:00"], atEnd: fade 0s } }', 'not finish, stop or a fade'],
+    ['{ hours: { allow: ["07:00-20:00"], atend: stop } }', 'unknown key "atend"; did you mean "atEnd"?'],
+    ['{ hours: "07:00-07:00" }', 'when.hours: never open; let it end later; the whole day is 00:00-24:00'],
+    ['{ hours: ["07:00-08:00", "sat 07:00-07:00"] }', 'when.hours[1]: never open'],
+    ['{ hours: { allow: ["07:00-08:00", "00:00-00:00"] } }', 'when.hours.allow[1]: never open'],
+    ['{ hours: { allow: "07:00-07:00" } }', 'when.hours.allow: never open'],
+    [
+      '{ hours: { zone: Europe/Berln, allow: "07:00-08:00" } }',
+      'hours.zone: there is no such time zone; did you mean "Europe/Berlin"?',
+    ],
+    [
+      '{ hours: { zone: Mars/Olympus, allow: "07:00-08:00" } }',
+      'write it as the IANA database does, such as Europe/Berlin',
+    ],
+    ['{ hours: { zone: "+01:00", allow: "07:00-08:00" } }', 'hours.zone: not a time zone; The time zone, such as'],
+    ['{ maxVolume: { max: 40, zone: Europe/Berln } }', 'maxVolume.zone: there is no such time zone'],
+    [
+      '{ maxVolume: { max: { "7:00": 40 } } }',
+      'maxVolume.max.7:00: not a time of day; write it from "00:00" to "23:59"',
+    ],
+    ['{ maxVolume: { max: { "24:00": 40 } } }', 'not a time of day'],
+    ['{ maxVolume: { max: { evening: 40 } } }', 'not a time of day'],
+    ['{ maxVolume: { max: { "07:00": 400 } } }', 'max.07:00: not a whole number from 0 to 100'],
+    ['{ maxVolume: { max: {} } }', 'nothing in it'],
+  ])('%s: %s', (text, problem) => expect(when(text)).toContain(problem))
+
+  test.each([
+    ['Europe/Berln', 'zone: there is no such time zone; did you mean "Europe/Berlin"?'],
+    ['""', 'zone: not a time zone'],
+    ['[Europe/Berlin]', 'zone: not a time zone'],
+    ['"Europe/Berlin "', 'zone: not a time zone'],
+    ['constructor', 'there is no such time zone'],
+  ])('zone: %s: %s', (text, problem) => expect(said(`${good}zone: ${text}`).join('\n')).toContain(problem))
+})
+
 describe("a player's address", () => {
   const player = (text: string) => said(good.replace(/home: .*/, `home: ${text}`)).join('\n')
 
