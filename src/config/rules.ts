@@ -42,11 +42,17 @@ function sound<S extends TSchema>(schema: S, group: unknown): [string, Static<S>
   return Object.entries(Object(group)).filter((entry): entry is [string, Static<S>] => Check(schema, entry[1]))
 }
 
-function* ports({ https = {}, mpd = {}, plainMpd = false }: Static<typeof Listen>): Generator<Finding> {
+function* ports({
+  https = {},
+  mpd = {},
+  plainMpd = false,
+  metrics = false,
+}: Static<typeof Listen>): Generator<Finding> {
   const taken = new Map([[https.port ?? defaults.httpsPort, 'HTTPS']])
   for (const [path, name, port] of [
     ['listen.mpd.port', 'MPD over TLS', mpd && (mpd.port ?? defaults.mpdPort)],
     ['listen.plainMpd.port', 'MPD without TLS', plainMpd ? plainMpd.port : false],
+    ['listen.metrics.port', 'metrics', metrics && (Object(metrics).port ?? defaults.metrics.port)],
   ] as const) {
     const other = port && taken.get(port) // with 0 the system finds a free one
     if (other) yield { path, at: 'value', what: `the same port as ${other}`, fix: 'give each door its own port' }

@@ -63,6 +63,16 @@ const PlainMpd = strict(
   'MPD without TLS, for clients that cannot do better: whoever is on the network path reads along, device tokens included',
 )
 
+const Metrics = strict(
+  {
+    host: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 255, description: 'The address to listen on; 127.0.0.1 if left out' }),
+    ),
+    port: Type.Optional(Port),
+  },
+  'Where programs read figures of the gateway, without sign-in and without TLS',
+)
+
 export const Listen = strict(
   {
     https: Type.Optional(Https),
@@ -70,6 +80,11 @@ export const Listen = strict(
     plainMpd: Type.Optional(
       Type.Union([PlainMpd, Type.Literal(false)], {
         description: 'MPD without TLS, for device tokens only; shut unless it stands here',
+      }),
+    ),
+    metrics: Type.Optional(
+      Type.Union([Metrics, Type.Boolean()], {
+        description: 'Figures for Prometheus at /metrics: true for 127.0.0.1:9680; shut unless it stands here',
       }),
     ),
   },
@@ -168,6 +183,7 @@ export interface Config {
     }
     readonly mpd: MpdDoorConfig | false
     readonly plainMpd: PlainMpdConfig | false
+    readonly metrics: { readonly host: string; readonly port: number } | false
   }
   readonly tls: { readonly dir: string } | { readonly cert: string; readonly key: string }
   /** The first is the default. */
@@ -183,12 +199,13 @@ export interface Config {
 export const defaults = {
   httpsPort: 8443,
   mpdPort: 6601,
+  metrics: { host: '127.0.0.1', port: 9680 },
   mpdDoor: { host: '::', timeout: 60, connections: 512, connectionsEach: 64 },
 } as const
 
 export function fillIn(file: ConfigFile): Config {
   const { listen = {}, tls = { dir: 'certs' }, players, zone, roles, notify = [], audit = {}, log = {} } = file
-  const { https = {}, mpd = {}, plainMpd = false } = listen
+  const { https = {}, mpd = {}, plainMpd = false, metrics = false } = listen
   const names = typeof https.names === 'string' ? https.names.split(',').map((name) => name.trim()) : https.names
   return {
     listen: {
@@ -199,6 +216,7 @@ export function fillIn(file: ConfigFile): Config {
       },
       mpd: mpd && { ...defaults.mpdDoor, port: defaults.mpdPort, ...mpd },
       plainMpd: plainMpd && { ...defaults.mpdDoor, ...plainMpd },
+      metrics: metrics && { ...defaults.metrics, ...(metrics === true ? {} : metrics) },
     },
     tls,
     players: new Map(Object.entries(players)),
