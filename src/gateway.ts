@@ -27,6 +27,7 @@ import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { zeroconfRoutes } from './listen/zeroconf.ts'
 import { createNotify } from './notify/notify.ts'
 import { compile } from './policy/policy.ts'
+import { overridden } from './policy/override.ts'
 import { otherClient, webClients } from './protocol/web/clients.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
@@ -115,6 +116,11 @@ export async function startGateway(deps: {
     const policy = compile(config.roles, config)
     const notify = closing(createNotify({ targets: config.notify, now, log }), (part) => part.close())
     const quotas = createQuotas(
+    // What cannot be read lifts nothing.
+    const lifted = overridden(
+      () => policy,
+      () => (accounts.ready ? accounts.overrides() : []),
+    )
       closing(
         openQuotas({
           dir: data,
@@ -127,7 +133,7 @@ export async function startGateway(deps: {
         (part) => part.close(),
       ),
     )
-    const gate = createGate({ policy: () => policy, limiter: createLimiter(), quotas, audit, alarm: notify.tell })
+    const gate = createGate({ policy: lifted, limiter: createLimiter(), quotas, audit, alarm: notify.tell })
 
     const names = () => machineNames(config.listen.https.names)
     const tls = closing(

@@ -13,6 +13,7 @@ const commands: ReadonlyMap<string, () => Promise<{ readonly run: Command }>> = 
     token: () => import('./token.ts'),
     session: () => import('./session.ts'),
     pair: () => import('./pair.ts'),
+    override: () => import('./override.ts'),
     onevent: () => import('./onevent.ts'),
     check: () => import('./check.ts'),
     schema: () => import('./schema.ts'),
@@ -30,6 +31,7 @@ const usage = `stagedoor: the one door to a home's music players
                                                    device tokens; also: list, revoke ID
   session list | revoke ID | revoke --user NAME    open sessions
   pair PLAYER [--minutes 2] | PLAYER --close       lets a librespot be handed to another account, once
+  override add WHO --until 22:30                   hours do not bind until then; also: list, remove WHO
   onevent [--player NAME] [--socket PATH]          for librespot to call: tells the gateway what it plays
   check                                            every problem of the configuration, with line and fix
   schema                                           the configuration's JSON Schema

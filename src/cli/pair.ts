@@ -1,10 +1,10 @@
 import { Fault } from '../call/fault.ts'
 import { suggest } from '../config/explain.ts'
 import type { Config } from '../config/schema.ts'
-import { openAudit } from '../store/audit.ts'
 import { withAccounts } from './accounts.ts'
-import { type Io, Misuse, parse, single } from './command.ts'
+import { Misuse, parse, single } from './command.ts'
 import { configOf } from './config.ts'
+import { note } from './note.ts'
 
 const usage = `
   stagedoor pair PLAYER [--minutes 2]   lets the player be handed to another account: once, within 1 to 10 minutes
@@ -23,13 +23,12 @@ export const run = single(usage, async (args, io) => {
   await withAccounts(io, (accounts) => {
     if (values.close) {
       const wasOpen = accounts.closePairing(player)
-      if (wasOpen) note(io, config, `${player}: closed`)
+      if (wasOpen) note(io, config, { kind: 'pairing', outcome: `${player}: closed` })
       io.out(wasOpen ? `${player} can no longer be paired` : `${player} could not be paired anyway`)
       return
     }
     const until = io.now() + Number(values.minutes) * 60_000
-    // Before it is open: what nobody can look up afterwards does not happen.
-    note(io, config, `${player}: opened for ${values.minutes} minutes`)
+    note(io, config, { kind: 'pairing', outcome: `${player}: opened for ${values.minutes} minutes` })
     accounts.openPairing(player, until)
     io.out(`${player} can be paired until ${new Date(until).toTimeString().slice(0, 8)}, by the first who asks`)
   })
@@ -45,13 +44,4 @@ function check({ players }: Config, name: string): void {
   const what = players.has(name) ? `${name} cannot be paired` : `no player ${JSON.stringify(name)} in the configuration`
   const why = pairable.length === 0 ? 'that takes a player with `zeroconf:`' : suggest(name, pairable)
   throw new Fault('bad-arguments', `${what}: ${why}`)
-}
-
-/** @throws Fault when it cannot be written */
-function note({ data, now }: Io, config: Config, outcome: string): void {
-  let lost = false
-  const audit = openAudit({ dir: data, now, ...config.audit, onProblem: (problem) => (lost ||= problem !== undefined) })
-  audit.writeSignIn({ at: now(), kind: 'pairing', account: null, from: 'this machine', outcome })
-  audit.close()
-  if (lost) throw new Fault('internal', 'the audit cannot be written now: try again')
 }

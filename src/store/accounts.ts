@@ -13,6 +13,7 @@ import {
   migrations,
   type NewAccount,
   type NewToken,
+  type Override,
   type Row,
   readSnapshot,
   type Session,
@@ -95,6 +96,16 @@ export interface Accounts {
   /** Uses that up: of all that ask, in every process, one is told true. */
   takePairing(player: string): boolean
 
+  /**
+   * Lets hours not bind for an account (its id) or a role, at one player or all, until then (Unix ms; a day at most). In
+   * place of an earlier one.
+   */
+  override(who: string, player: string | undefined, until: number): void
+  /** Of one player, or all there are for this account or role; how many. */
+  endOverrides(who: string, player?: string): number
+  /** Those that were made; one that is over may still be among them. The same list until something changes. */
+  overrides(): readonly Override[]
+
   /** Something changed, here or in another process. */
   onChange(listener: () => void): () => void
   close(): void
@@ -108,6 +119,8 @@ const maxSessions = 50
 const maxTokens = 100
 const maxKnown = 20
 const maxPairing = 10 * 60_000
+/** A day, and the hour by which a clock may be put back. */
+export const maxOverride = 25 * 3_600_000
 /** Per session: what is kept to recognise a stolen refresh token. At one refresh in ten minutes this is a fortnight. */
 const maxSpent = 2000
 
@@ -453,6 +466,22 @@ export function openAccounts(options: {
       const sql = 'DELETE FROM pairing WHERE player = ? AND opened <= ? AND until > ?'
       return change(() => run(sql, player, now(), now())) > 0
     },
+
+    override(who, player, until) {
+      const at = now()
+      if (!(until > at && until - at <= maxOverride)) {
+        throw new Fault('bad-arguments', 'hours can be lifted for 24 hours at most')
+      }
+      change(() => {
+        run('DELETE FROM override WHERE until <= ?', at)
+        run('INSERT OR REPLACE INTO override VALUES (?, ?, ?, ?)', who, player ?? '', at, until)
+      })
+    },
+    endOverrides: (who, player) =>
+      change(() =>
+        run('DELETE FROM override WHERE who = ? AND (player = ? OR ? IS NULL)', who, player ?? null, player ?? null),
+      ),
+    overrides: () => current().overrides,
 
     onChange(listener) {
       listeners.add(listener)

@@ -53,6 +53,16 @@ export interface Pairing {
   readonly until: number
 }
 
+/** Hours that do not bind for a while (Unix ms). */
+export interface Override {
+  /** An account (its id), or a role. */
+  readonly who: string
+  /** All players when left out. */
+  readonly player?: string
+  readonly from: number
+  readonly until: number
+}
+
 export interface SigningKey {
   readonly kid: string
   readonly jwk: webcrypto.JsonWebKey
@@ -104,6 +114,12 @@ export const migrations = [
   CREATE INDEX token_account ON token (account);
   `,
   'CREATE TABLE pairing (player TEXT PRIMARY KEY, opened INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID',
+  // No player's name is empty: that stands for all of them.
+  `
+  CREATE TABLE override (
+    who TEXT NOT NULL, player TEXT NOT NULL, made INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (who, player)
+  ) STRICT, WITHOUT ROWID
+  `,
 ]
 
 /** What memory holds: a copy of one moment, replaced as a whole. */
@@ -119,6 +135,7 @@ export interface Snapshot {
   readonly known: ReadonlyMap<string, ReadonlySet<string>>
   /** By player. */
   readonly pairings: ReadonlyMap<string, Pairing>
+  readonly overrides: readonly Override[]
 }
 
 export type Row = Readonly<Record<string, SQLOutputValue>>
@@ -159,6 +176,11 @@ function toToken({ id, account, certificate, label, role, players, created, expi
   }
 }
 
+function toOverride({ who, player, made, until }: Row): Override {
+  const where = player === '' ? {} : { player: String(player) }
+  return { who: String(who), ...where, from: Number(made), until: Number(until) }
+}
+
 export function readSnapshot(db: DatabaseSync): Snapshot {
   db.exec('BEGIN')
   try {
@@ -192,6 +214,7 @@ export function readSnapshot(db: DatabaseSync): Snapshot {
       pairings: new Map(
         pairings.map(({ player, opened, until }) => [String(player), { opened: Number(opened), until: Number(until) }]),
       ),
+      overrides: db.prepare('SELECT * FROM override ORDER BY until, who, player').all().map(toOverride),
     }
   } finally {
     db.exec('ROLLBACK')

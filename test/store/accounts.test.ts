@@ -394,6 +394,58 @@ describe('pairing', () => {
   })
 })
 
+describe('overrides', () => {
+  const hour = 3_600_000
+
+  it('are there until something changes, as one list', () => {
+    const { accounts, clock } = createHouse()
+    expect(accounts.overrides()).toEqual([])
+    accounts.override('kid', undefined, clock.now + hour)
+    accounts.override('kid', 'bath', clock.now + 2 * hour)
+    const made = accounts.overrides()
+    expect(made).toEqual([
+      { who: 'kid', from: clock.now, until: clock.now + hour },
+      { who: 'kid', player: 'bath', from: clock.now, until: clock.now + 2 * hour },
+    ])
+    expect(accounts.overrides()).toBe(made)
+  })
+
+  it('take the place of earlier ones, and go when they are over', () => {
+    const { accounts, clock } = createHouse()
+    accounts.override('kid', 'bath', clock.now + 2 * hour)
+    accounts.override('kid', 'bath', clock.now + hour)
+    expect(accounts.overrides()).toEqual([{ who: 'kid', player: 'bath', from: clock.now, until: clock.now + hour }])
+    clock.now += hour
+    accounts.override('guest', undefined, clock.now + hour)
+    expect(accounts.overrides().map(({ who }) => who)).toEqual(['guest'])
+  })
+
+  it('can be ended, one or all of somebody', () => {
+    const { accounts, clock } = createHouse()
+    for (const player of [undefined, 'bath', 'den']) accounts.override('kid', player, clock.now + hour)
+    accounts.override('guest', 'den', clock.now + hour)
+    expect(accounts.endOverrides('kid', 'den')).toBe(1)
+    expect(accounts.endOverrides('kid', '')).toBe(1)
+    expect(accounts.endOverrides('kid', 'hall')).toBe(0)
+    expect(accounts.endOverrides('kid')).toBe(1)
+    expect(accounts.endOverrides('__proto__')).toBe(0)
+    expect(accounts.overrides()).toMatchObject([{ who: 'guest', player: 'den' }])
+  })
+
+  it.each([0, -1, 25 * hour + 1, Number.POSITIVE_INFINITY, Number.NaN])('%d ms are refused', async (length) => {
+    const { accounts, clock } = createHouse()
+    expect(await codeOf(() => accounts.override('kid', undefined, clock.now + length))).toBe('bad-arguments')
+    expect(accounts.overrides()).toEqual([])
+  })
+
+  it('of another process are seen at the next poll', async () => {
+    const dir = createDir()
+    const gateway = open(dir, { pollMs: 5 })
+    open(dir).override('kid', undefined, Date.now() + hour)
+    await vi.waitUntil(() => gateway.overrides().length === 1)
+  })
+})
+
 describe('P4 · killed right after the answer', () => {
   it('an account that was made is there', async () => {
     const dir = createDir()
