@@ -1,3 +1,4 @@
+import { goHand, type Hand, javaHand, mopidyHand, mpdHand } from './hand.ts'
 import { createGoLibrespot, createLibrespotJava } from './librespot.ts'
 import { createMopidy } from './mopidy.ts'
 import { createMpd } from './mpd.ts'
@@ -32,6 +33,8 @@ export interface OpenPlayer {
   readonly onevent: OneventPlayer | undefined
   /** What it is doing; undefined for a kind that does not tell. */
   readonly picture: PicturePlayer | undefined
+  /** What the gateway does there by itself; undefined for a kind that takes nothing. */
+  readonly hand: Hand | undefined
   /** Whether each of the ways it was configured with stands. */
   readonly up: boolean
   close(): Promise<void>
@@ -50,7 +53,8 @@ export function openPlayer(name: string, place: PlayerPlace, deps: PlayerDeps): 
         url: place.url,
         ...deps,
       })
-      return assemble(place.kind, { rest, picture: rest }, [rest])
+      const hand = place.kind === 'go-librespot' ? goHand(rest) : javaHand(rest)
+      return assemble(place.kind, { rest, picture: rest, hand }, [rest])
     }
     case 'librespot':
       return openLibrespot(name, place, deps)
@@ -63,13 +67,14 @@ function openMopidy({ http, mpd: address }: Kind<'mopidy'>, { log, now }: Player
   const rpc = createMopidy({ url: http, log, now })
   const mpd = address === undefined ? undefined : createMpd({ ...hostAndPort(address), log })
   const picture = createPainter(mopidySitter(rpc, now), now)
-  return assemble('mopidy', { rpc, mpd, picture }, [picture, rpc, mpd])
+  return assemble('mopidy', { rpc, mpd, picture, hand: mopidyHand(rpc) }, [picture, rpc, mpd])
 }
 
 function openMpd({ mpd: address }: Kind<'mpd'>, { log, now }: PlayerDeps): OpenPlayer {
   const mpd = createMpd({ ...hostAndPort(address), log })
   const picture = createPainter(mpdSitter(mpd, now), now)
-  return assemble('mpd', { mpd, picture }, [picture, mpd])
+  const hand = mpdHand(mpd)
+  return assemble('mpd', { mpd, picture, hand }, [picture, hand, mpd])
 }
 
 function openLibrespot(name: string, place: Kind<'librespot'>, deps: PlayerDeps): OpenPlayer {
@@ -85,7 +90,7 @@ function assemble(
   ways: { readonly [W in keyof Ways]?: Ways[W] },
   parts: readonly ({ close(): unknown } | undefined)[],
 ): OpenPlayer {
-  const { rpc, mpd, rest, zeroconf, onevent, picture } = ways
+  const { rpc, mpd, rest, zeroconf, onevent, picture, hand } = ways
   return {
     kind,
     rpc,
@@ -94,6 +99,7 @@ function assemble(
     zeroconf,
     onevent,
     picture,
+    hand,
     get up() {
       return [rpc, mpd, rest, zeroconf, onevent].every((way) => way?.up ?? true)
     },
