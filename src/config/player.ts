@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { type Capability, capabilities } from '../call/capability.ts'
+import { RoomVolume } from '../policy/room.ts'
 import { strict } from './strict.ts'
 
 /** The web clients of Mopidy that we know: each has its row in protocol/web/clients.ts. */
@@ -39,6 +40,9 @@ const isPrivate = Type.Optional(
   Type.Boolean({ description: 'The address is no loopback one, and nobody but the gateway can reach it' }),
 )
 
+/** For every kind, so that one which cannot keep it gets a reason. */
+const maxVolume = Type.Optional(RoomVolume)
+
 export const Player = Type.Union(
   [
     strict(
@@ -47,15 +51,17 @@ export const Player = Type.Union(
         http: httpAddress('Address of Mopidy’s own web server, such as http://127.0.0.1:6680'),
         mpd: Type.Optional(mpdAddress),
         web: Type.Optional(Web),
+        maxVolume,
         private: isPrivate,
       },
       'A Mopidy, with Mopidy-MPD if `mpd` is given',
     ),
-    strict({ kind: Type.Literal('mpd'), mpd: mpdAddress, private: isPrivate }, 'A Music Player Daemon'),
+    strict({ kind: Type.Literal('mpd'), mpd: mpdAddress, maxVolume, private: isPrivate }, 'A Music Player Daemon'),
     strict(
       {
         kind: Type.Literal('go-librespot'),
         url: httpAddress('Address of its API (`server` in its configuration), such as http://127.0.0.1:3678'),
+        maxVolume,
         private: isPrivate,
       },
       'A go-librespot with its API switched on',
@@ -64,6 +70,7 @@ export const Player = Type.Union(
       {
         kind: Type.Literal('librespot-java'),
         url: httpAddress('Address of its API, such as http://127.0.0.1:24879'),
+        maxVolume,
         private: isPrivate,
       },
       'A librespot-java with its API; it listens on every address unless told otherwise',
@@ -77,6 +84,7 @@ export const Player = Type.Union(
         onevent: Type.Optional(
           Type.Literal(true, { description: 'It tells what it does by `--onevent`: see stagedoor onevent' }),
         ),
+        maxVolume,
         private: isPrivate,
       },
       'A librespot, spotifyd or whatever else pairs the way they do: at least one of `zeroconf` and `onevent`',

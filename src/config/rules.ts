@@ -7,6 +7,7 @@ import { bare, hostOf, isInternal, isLoopback } from './host.ts'
 import { Notify } from './notify.ts'
 import { addressesOf, Player, type PlayerConfig, webClients } from './player.ts'
 import { isWithin, readRange } from './range.ts'
+import { room } from './room.ts'
 import { defaults, Listen } from './schema.ts'
 import { times, zone } from './time.ts'
 import type { Finding } from './validate.ts'
@@ -25,6 +26,7 @@ export function contradictions(file: unknown): readonly Finding[] {
     ...sound(Player, players).flatMap(([name, player]) => [
       ...reach(`players.${name}`, player),
       ...web(`players.${name}.web`, player),
+      ...room(`players.${name}`, player),
     ]),
     ...(Check(Notify, notify) ? targets(notify) : []),
     ...zone('zone', clock),
