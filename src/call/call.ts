@@ -75,7 +75,12 @@ export interface Call extends Origin, Request {
 export function createCall(origin: Origin, { operation, args }: Request, known: Known = nothing): Call {
   const shown = touched(operation.params, args)
   checkUris(operation, shown.uri ?? [])
-  const touches = known.adds ? { ...shown, uri: [...(shown.uri ?? []), ...known.adds] } : shown
+  const entry = operation.entries?.(args)
+  const touches = {
+    ...shown,
+    ...(known.adds && { uri: [...(shown.uri ?? []), ...known.adds] }),
+    ...(entry && { entry }),
+  }
   return {
     ...origin,
     operation,

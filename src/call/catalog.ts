@@ -1,4 +1,5 @@
 import type { Capability, Standing } from './capability.ts'
+import type { Entry } from './known.ts'
 import type { Params } from './param.ts'
 
 /** The dialects that have a catalog; the name goes into `can`, the matrix and the audit. */
@@ -21,15 +22,17 @@ export type ConnectionState = 'local' | 'setting' | 'channel' | 'idle'
 
 /**
  * What an answer may tell beyond what the call itself takes: `status` speaks of the queue and the library, `queue` holds
- * entries that are counted by their place, `library` holds entries that may be missing.
+ * entries that are counted by their place, `library` holds entries that may be missing. `volume` is a volume and nothing else
+ * that some are not to see; a status may hold one as well.
  */
-export type Shown = 'status' | 'queue' | 'library'
+export type Shown = 'status' | 'queue' | 'library' | 'volume'
 
 /**
- * What must be known of the player at the moment of the call: `track`, that something is loaded; `volume`, where the
- * volume stands, so that the row can be resolved against it; `adds`, the addresses that it adds without naming them.
+ * What must be known of the player at the moment of the call: `track`, that something is loaded; `steps`, how many its volume
+ * has, as the row means nothing without. For some people besides: `volume`, where the volume stands, so that the row can be
+ * resolved against it; `adds`, the addresses that it adds without naming them.
  */
-export type Need = 'track' | 'volume' | 'adds'
+export type Need = 'track' | 'steps' | 'volume' | 'adds'
 
 /** Everything the gateway knows about one wire command, in one place. */
 export interface Operation<P extends Params = Params> {
@@ -48,6 +51,12 @@ export interface Operation<P extends Params = Params> {
   readonly shows?: Shown
   /** What must be known of the player; left out for what it may be asked at any time. */
   readonly needs?: Need
+  /** The entries of the queue that it changes; left out for what changes none, or does not say which. */
+  readonly entries?: (args: Readonly<Record<string, unknown>>) => readonly Entry[]
+  /** Those are gone afterwards. */
+  readonly removes?: true
+  /** What it begins goes on adding to the queue by itself, so that nobody can count what comes of it. */
+  readonly goesOn?: true
   /** How the arguments stand in the body of an HTTP request. Left out, it is JSON, or nothing where a row takes none. */
   readonly body?: 'json' | 'form' | 'text'
   /** What the arguments must be to one another: says what is wrong with them; undefined when nothing is. */
@@ -107,6 +116,21 @@ export function needing<R extends Row<Params>>(needs: Need, row: R): R {
 /** A row whose arguments bind one another. */
 export function agreeing<R extends Row<Params>>(together: NonNullable<Operation['together']>, row: R): R {
   return { ...row, together }
+}
+
+/** A row that changes entries of the queue. */
+export function changing<R extends Row<Params>>(entries: (args: never) => readonly Entry[], row: R): R {
+  return { ...row, entries }
+}
+
+/** A row that takes entries out of the queue. */
+export function removing<R extends Row<Params>>(entries: (args: never) => readonly Entry[], row: R): R {
+  return { ...row, entries, removes: true }
+}
+
+/** A row after which more comes into the queue by and by. */
+export function goingOn<R extends Row<Params>>(row: R): R {
+  return { ...row, goesOn: true }
 }
 
 /** A row whose arguments are sent as a form, as the one text itself, or as JSON even when there are none. */

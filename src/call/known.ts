@@ -18,6 +18,10 @@ export interface Known {
 /** A player's queue at one moment, in its order. */
 export interface Queue {
   readonly entries: readonly QueueEntry[]
+  /** How many the caller adds to it by calls of the same list that come before. */
+  readonly coming?: number
+  /** Where its entries stand is not known: such a call moves them. */
+  readonly isMoved?: boolean
 }
 
 export interface QueueEntry {
@@ -26,4 +30,14 @@ export interface QueueEntry {
   readonly uri?: string
   /** The account that added it; undefined for what came from elsewhere. */
   readonly owner?: string
+  /** The accounts one of which may have added it: it counts for each of them, and is nobody's. */
+  readonly among?: readonly string[]
 }
+
+/** Entries of a queue, as a call names them. */
+export type Entry =
+  | { readonly id: number }
+  /** Positions, the first of all being 0, up to and without `to`; all that follow where it is left out. */
+  | { readonly from: number; readonly to?: number }
+  /** Every entry with that address. */
+  | { readonly uri: string }

@@ -1,4 +1,5 @@
 import type { Static, TSchema } from 'typebox'
+import type { Entry } from './known.ts'
 
 /** What an argument can touch. Constraints look at these, never at arguments. */
 export interface Facets {
@@ -7,6 +8,8 @@ export interface Facets {
   readonly uri: string
   readonly playlist: string
   readonly output: string
+  /** What is in the queue already. Rows say it rather than parameters, as it often takes several to name some. */
+  readonly entry: Entry
 }
 export type Facet = keyof Facets
 export type Touched = { readonly [F in Facet]?: readonly Facets[F][] }

@@ -1,4 +1,5 @@
 import type { Call, Door } from '../call/call.ts'
+import type { Entry } from '../call/known.ts'
 import type { Denial, Permit } from '../policy/decide.ts'
 import type { Budget } from '../policy/rate.ts'
 
@@ -72,10 +73,14 @@ function common(call: Call): Omit<AuditRecord, 'outcome' | 'rule' | 'reason' | '
     operation: call.operation.name,
     capability: call.capability,
     touches: Object.fromEntries(
-      Object.entries(call.touches).map(([facet, values]) => [
-        facet,
-        values.slice(0, 10).map((value) => (typeof value === 'string' ? value.slice(0, 200) : value)),
-      ]),
+      Object.entries(call.touches).map(([facet, values]) => [facet, values.slice(0, 10).map((value) => write(value))]),
     ),
   }
+}
+
+function write(value: string | number | Entry): string | number {
+  if (typeof value === 'number') return value
+  if (typeof value === 'string') return value.slice(0, 200)
+  if ('id' in value) return `id ${value.id}`
+  return 'uri' in value ? value.uri.slice(0, 200) : `${value.from}:${value.to ?? ''}`
 }

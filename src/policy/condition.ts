@@ -31,9 +31,15 @@ export interface Rule {
   matter?(call: Call, capability: Capability): Matter | undefined
   /** Whether the address may be shown to somebody; left out for what does not look at addresses. */
   shows?(uri: string): boolean
+  /** Whether the address leads to a host that is named here, so that it may be one of this network. */
+  names?(uri: string): boolean
   /** How loud it may be, and whether a person's own 100 is as loud as that. */
   readonly ceiling?: Wall<number>
   readonly isScaled?: boolean
+  /** It has to be known who added what to the queue: everybody's changes of it are heard. */
+  readonly tracks?: true
+  /** How many entries more there may be, where the queue is known to be as the call has it. */
+  room?(call: Call): number
   /** Whether it holds, where that is a question of the time alone. */
   readonly hours?: Hours
 }

@@ -67,6 +67,10 @@ export interface WatchedMpd extends MpdPlayer {
   ask(questions: readonly Request[], most?: number): Promise<string>
   /** Hears the name of each subsystem that changes; returns the way to stop hearing. */
   onChange(listener: (subsystem: string) => void): () => void
+  /** Resolves when no change is under way any more that was asked for before, whether its client still waits or not. */
+  calm(): Promise<void>
+  /** Hears when it is no longer seen what happens at the player, which may be started anew; returns the way to stop. */
+  onLoss(listener: () => void): () => void
 }
 
 const mostAnswered = 64 * 1024
@@ -81,7 +85,11 @@ export function createMpd({ host, port, log, limits: given, now = () => performa
   const limits = { ...defaults, ...given }
   const listeners = new Set<(subsystem: string) => void>()
   const doorway = createDoorway(host, port, limits, now)
-  const watch = createWatch(doorway.enter, tell, limits, now, { host, port }, log)
+  const losing = new Set<() => void>()
+  const lost = () => {
+    for (const listener of losing) listener()
+  }
+  const watch = createWatch(doorway.enter, tell, limits, now, { host, port }, log, lost)
   const pool = createPool(dial, { ...limits, pauseMs: limits.retryMostMs }, now)
   const takeSeat = createSeats({
     seats: limits.connections - limits.running,
@@ -149,6 +157,11 @@ export function createMpd({ host, port, log, limits: given, now = () => performa
   return {
     ask,
     onChange: house.listen,
+    calm: errands.calm,
+    onLoss(listener) {
+      losing.add(listener)
+      return () => losing.delete(listener)
+    },
     open: (person, settings = []) => createConnection(house, person, settings),
     get up() {
       return watch.up

@@ -1,12 +1,23 @@
 import Type, { type TSchema } from 'typebox'
 import type { Request } from '../../call/call.ts'
 import type { Capability } from '../../call/capability.ts'
-import { alarming, type Catalog, catalog, type Operation, op, refuse, sending } from '../../call/catalog.ts'
+import {
+  alarming,
+  type Catalog,
+  catalog,
+  changing,
+  goingOn,
+  type Operation,
+  op,
+  refuse,
+  sending,
+} from '../../call/catalog.ts'
 import { Fault } from '../../call/fault.ts'
 import { optional, param } from '../../call/param.ts'
 import { hidePaths } from '../../call/path.ts'
 import { checked, idOf, show } from '../jsonrpc/decode.ts'
 import { isObject } from '../jsonrpc/message.ts'
+import { byTlids } from '../mopidy/entry.ts'
 import { Uri, uint } from '../mopidy/model.ts'
 import { type Answers, answering, flag, nullable, number, rebuild, rebuilt, text } from '../rest/answer.ts'
 import { clean } from '../rest/text.ts'
@@ -79,11 +90,11 @@ export const iris = catalog('iris', {
   update_connection: op('status.read', { username, client_id }),
 
   // Labels on what is in the queue already. They bring no address into it, so that nothing of them has to be seen.
-  add_queue_metadata: op('queue.edit', metadata),
+  add_queue_metadata: changing(byTlids, op('queue.edit', metadata)),
   clean_queue_metadata: op('queue.edit'),
-  load_more_tracks: op('queue.add', {}, costly),
+  load_more_tracks: goingOn(op('queue.add', {}, costly)),
 
-  change_radio: op('queue.replace', { reset: param(Type.Boolean()), ...radio }, costly),
+  change_radio: goingOn(op('queue.replace', { reset: param(Type.Boolean()), ...radio }, costly)),
   // It stops the music, as any stop does, and looks at none of this.
   stop_radio: op('playback.control', radio),
 

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { catalog, op } from '../../call/catalog.ts'
+import { catalog, goingOn, op } from '../../call/catalog.ts'
 import { optional, param } from '../../call/param.ts'
 import { Line, Uri } from '../mopidy/model.ts'
 import { answering, flag, nullable, number, text } from '../rest/answer.ts'
@@ -22,12 +22,15 @@ export const pibox = catalog('web', {
   /** The last vote takes the song out of the queue. */
   'POST /pibox/api/vote': op('queue.edit', { uri }),
   'GET /pibox/api/session': op('queue.read'),
-  'POST /pibox/api/session': op('queue.replace', {
-    skipThreshold: param(Type.Integer({ minimum: 1, maximum: 1000 })),
-    playlists: optional(playlists),
-    autoStart: optional(on),
-    shuffle: optional(on),
-  }),
+  /** It fills the queue up from these playlists, song by song. */
+  'POST /pibox/api/session': goingOn(
+    op('queue.replace', {
+      skipThreshold: param(Type.Integer({ minimum: 1, maximum: 1000 })),
+      playlists: optional(playlists),
+      autoStart: optional(on),
+      shuffle: optional(on),
+    }),
+  ),
   /** It stops the music and empties the queue. */
   'DELETE /pibox/api/session': op('queue.clear'),
   'GET /pibox/api/suggestions': op('library.read', {}, costly),

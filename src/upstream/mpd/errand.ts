@@ -17,6 +17,8 @@ export interface Errands {
   start(job: Job, client: Client): Errand
   /** Ends what is out of time. */
   sweep(): void
+  /** Resolves when all changes are over that are under way now. */
+  calm(): Promise<void>
   close(): void
 }
 
@@ -28,6 +30,7 @@ interface House {
   now(): number
   /** Something may have changed at the player. */
   changed(): void
+  ended(errand: Errand): void
 }
 
 /**
@@ -41,6 +44,7 @@ export class Errand implements LaneEntry, Taker, Asker {
   readonly changes = false
   readonly tuning: Tuning
   deadline: number
+  readonly isChange: boolean
   readonly #house: House
   readonly #job: Job
   /** Undefined when nobody waits for the answer any more. */
@@ -62,6 +66,7 @@ export class Errand implements LaneEntry, Taker, Asker {
     this.costly = job.costly
     this.tuning = job.tuning
     this.deadline = job.until
+    this.isChange = !job.isRead
     house.active.add(this)
     if (!house.lane.enter(this)) {
       this.failed(new Fault('limited', 'too many are waiting for the player', { retryAfter: 1 }))
@@ -209,6 +214,7 @@ export class Errand implements LaneEntry, Taker, Asker {
     this.#step = 'over'
     clearTimeout(this.#grace)
     this.#house.active.delete(this)
+    this.#house.ended(this)
     if (wasAsked && !this.#job.isRead) this.#house.changed()
     this.#leaveSeat?.()
     if (this.#line) this.#job.from.give(this.#line)
@@ -252,7 +258,15 @@ export function createErrands(
 ): Errands {
   const active = new Set<Errand>()
   const lane = createLane<Errand>(limits.lane, (errand) => errand.start())
-  const house: House = { lane, active, takeSeat, graceMs: limits.graceMs, now, changed }
+  const waiters = new Set<{ readonly left: Set<Errand>; done(): void }>()
+  const ended = (errand: Errand) => {
+    for (const waiter of waiters) {
+      if (!waiter.left.delete(errand) || waiter.left.size > 0) continue
+      waiters.delete(waiter)
+      waiter.done()
+    }
+  }
+  const house: House = { lane, active, takeSeat, graceMs: limits.graceMs, now, changed, ended }
   lane.open()
 
   return {
@@ -260,6 +274,10 @@ export function createErrands(
     sweep() {
       const time = now()
       for (const errand of active) if (errand.deadline <= time) errand.expire(late())
+    },
+    calm() {
+      const left = new Set([...active].filter(({ isChange }) => isChange))
+      return new Promise((resolve) => (left.size === 0 ? resolve() : waiters.add({ left, done: resolve })))
     },
     close() {
       for (const errand of [...active]) errand.expire(gone())

@@ -25,6 +25,7 @@ const mostAnswer = 64 * 1024
 /**
  * @param tell hears each subsystem that changes; after a break all of them, as nobody saw what did
  * @param about what the log is told it is about
+ * @param lost hears of each break
  */
 export function createWatch(
   enter: () => Promise<Line>,
@@ -33,6 +34,7 @@ export function createWatch(
   now: () => number,
   about: object,
   log?: PlayerLog,
+  lost?: () => void,
 ): Watch {
   let line: Line | undefined
   let retry: NodeJS.Timeout | undefined
@@ -64,6 +66,7 @@ export function createWatch(
     }
     isUp = false
     isMissed = true
+    lost?.()
     if (isClosed) return
     // One that ends every idle at once has not really come back.
     if (now() - restsSince >= limits.retryMostMs) failures = 0
