@@ -26,6 +26,10 @@ export interface FaultDetails {
   readonly retryAfter?: number
   /** When the answer may be another (Unix ms). */
   readonly until?: number
+  /** Of a quota: how many it has in all, how many are left, and the seconds until there is one more. */
+  readonly limit?: number
+  readonly remaining?: number
+  readonly reset?: number
 }
 
 /** The only error that crosses a module border. Its message is safe to show to the caller. */

@@ -4,20 +4,24 @@ import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Matter } from '../call/known.ts'
 import type { Scale } from '../call/scale.ts'
+import { sayTime } from '../policy/clock.ts'
 import {
   type Denial,
   decide,
   isNarrowed,
+  isTracked,
   mattersOf,
   mayEver,
   type Permit,
   type Policy,
+  roomFor,
   sees,
   volumeScale,
 } from '../policy/decide.ts'
-import { type Budget, budgetsFor } from '../policy/rate.ts'
+import { type Budget, budgetsFor, type Quota, quotasAt, quotasFor } from '../policy/rate.ts'
 import { type AuditRecord, type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
+import { createQuotas, type Quotas, type Shortage } from './quota.ts'
 
 export interface Gate {
   /** Every call, of every protocol, passes here and nowhere else. @throws Fault */
@@ -39,8 +43,29 @@ export interface Gate {
   isNarrowed(call: Call): boolean
   /** What has to be looked up (`Call.known`) before policy can judge this call; nothing for most. */
   mattersOf(call: Call): readonly Matter[]
+  /** Whether it has to be heard what becomes of the queue by this call. */
+  isTracked(call: Call): boolean
+  /** How many entries a call that adds to the queue may leave there, where the queue is as the call has it. */
+  roomFor(call: Call): number
+  /** The call that would go if this were admitted now; undefined for a refusal. Nothing is counted or recorded. */
+  foresee(call: Call): Call | undefined
   /** How the volumes that this person sets and is shown stand to the player's; undefined when they are the same. */
   volumeScale(by: Principal, player: string, at: number): Scale | undefined
+  /** What is left to this person of the quotas that bind them at these players. */
+  quotasOf(by: Principal, players: readonly string[], at: number): readonly QuotaLeft[]
+  /** Draws besides what a call that went turned out to be, such as the tracks of an album; of no one without a quota. */
+  charge(call: Call, capability: Capability, more: number): void
+}
+
+export interface QuotaLeft {
+  readonly capability: Capability
+  readonly limit: number
+  readonly windowMs: number
+  readonly remaining: number
+  /** Until there is one more; 0 when it is full. */
+  readonly resetMs: number
+  /** Where it binds. */
+  readonly players: readonly string[]
 }
 
 /** A fault at a position of a list. */
@@ -67,12 +92,16 @@ const reminder: Budget = { counts: '*', rate: { count: 1, ms: 60_000, rule: 'ref
 export function createGate(deps: {
   policy(): Policy
   limiter: Limiter
+  /** What outlives the process; without it quotas are kept in memory. */
+  quotas?: Quotas
   audit: AuditSink
   /** Hears of each refused call that nobody makes by mistake. Must neither throw nor block. */
   alarm?(call: Call): void
 }): Gate {
-  const { limiter, audit } = deps
+  const { limiter, audit, quotas = createQuotas() } = deps
   const flood = createLimiter()
+  /** What those draw who are only observed. */
+  const trial = createQuotas()
 
   /** Records what was not sent. */
   function note(call: Call, record: AuditRecord): void {
@@ -99,38 +128,103 @@ export function createGate(deps: {
       note(call, limited(call, empty.budget, fault.message))
       throw fault
     }
+    const drawn = quotasFor(policy, call)
+    const strict = drawn.filter(({ isObserved }) => !isObserved)
+    const spent = draw(policy, call, strict)
+    if (spent) {
+      limiter.giveBack(call, binding)
+      note(call, spent.record)
+      throw spent.fault
+    }
     const observed = all.filter(({ isObserved }) => isObserved)
     const over = limiter.take(call, observed)
     const budgets = over ? binding : all
+    const lenient = drawn.filter(({ isObserved }) => isObserved)
+    const short = trial.take(call, lenient)
+    const would = over
+      ? { rule: over.budget.rate.rule, fault: exhausted(over) }
+      : short && { rule: short.quota.rate.rule, fault: spentFault(policy, call, short) }
     const record = () =>
-      over && !permit.observed
-        ? { ...allowed(permit, call, exhausted(over).message), rule: over.budget.rate.rule, reason: 'observed' }
+      would && !permit.observed
+        ? { ...allowed(permit, call, would.fault.message), rule: would.rule, reason: 'observed' }
         : allowed(permit, call, sayOf(call, permit))
-    return { permit, budgets, record }
+    return { permit, budgets, quotas: strict, record }
+  }
+
+  /** Draws from quotas; what is in the way, when something is. */
+  function draw(policy: Policy, call: Call, strict: readonly Quota[]): Spent | undefined {
+    const [quota] = strict
+    if (!quota) return undefined
+    const blind = isCountless(call) ? strict.find(({ counts }) => isAdding(counts)) : undefined
+    if (blind) {
+      const says = `not allowed: not more than ${describeQuota(blind)}, and how many this adds cannot be known`
+      const fault = new Fault('forbidden', says, { capability: blind.counts, rule: blind.rate.rule })
+      return { fault, record: { ...limited(call, blind, says), outcome: 'denied', reason: 'unprovable' } }
+    }
+    try {
+      const short = quotas.take(call, strict)
+      if (!short) return undefined
+      const fault = spentFault(policy, call, short)
+      const record = limited(call, short.quota, fault.message)
+      const outcome = fault.code === 'limited' ? 'limited' : 'denied'
+      return { fault, record: { ...record, outcome, reason: 'quota' } }
+    } catch (error) {
+      return uncounted(call, quota, error)
+    }
+  }
+
+  /** All that these draw is written before any of them goes, or none of them goes. @throws Fault of the one at `index` */
+  function keep(passed: readonly Passed[]): { readonly fault: Fault; readonly index: number } | undefined {
+    trial.keep()
+    const index = passed.findIndex(({ quotas }) => quotas.length > 0)
+    const first = passed[index]
+    const [quota] = first?.quotas ?? []
+    if (!first || !quota) return undefined
+    try {
+      quotas.keep()
+      return undefined
+    } catch (error) {
+      const { fault, record } = uncounted(first.permit.call, quota, error)
+      note(first.permit.call, record)
+      return { fault, index }
+    }
   }
 
   const may: Gate['may'] = (by, player, capability) => mayEver(deps.policy(), by, player, capability)
 
   return {
     admit(call) {
-      const { permit, record } = pass(call)
+      const passed = pass(call)
+      const { permit, budgets, record } = passed
+      const unkept = keep([passed])
+      if (unkept) {
+        limiter.giveBack(permit.call, budgets)
+        throw unkept.fault
+      }
       audit.write(record())
       return permit
     },
     admitAll(calls) {
       const passed: Passed[] = []
+      const drop = (fault: Fault, index: number) => {
+        quotas.giveBack()
+        trial.giveBack()
+        for (const [i, { permit, budgets }] of passed.entries()) {
+          limiter.giveBack(permit.call, budgets)
+          if (i !== index) note(permit.call, dropped(permit))
+        }
+        return new Refusal(fault, index)
+      }
       for (const [index, call] of calls.entries()) {
         try {
           passed.push(pass(call))
         } catch (error) {
-          for (const { permit, budgets } of passed) {
-            limiter.giveBack(permit.call, budgets)
-            note(permit.call, dropped(permit))
-          }
-          throw new Refusal(Fault.from(error), index)
+          throw drop(Fault.from(error), index)
         }
       }
-      for (const { record } of passed) audit.write(record())
+      const unkept = keep(passed)
+      if (unkept) throw drop(unkept.fault, unkept.index)
+      for (const record of recordsOf(passed)) audit.write(record)
       return passed.map(({ permit }) => permit)
     },
     may,
@@ -142,15 +236,70 @@ export function createGate(deps: {
         .filter((name) => may(by, player, name)),
     sees: (call, uri) => sees(deps.policy(), call, uri),
     isNarrowed: (call) => isNarrowed(deps.policy(), call),
-    mattersOf: (call) => mattersOf(deps.policy(), call),
+    mattersOf(call) {
+      const policy = deps.policy()
+      const matters = mattersOf(policy, call)
+      if (!isCountless(call) || matters.includes('adds')) return matters
+      return quotasFor(policy, call).some(({ counts }) => isAdding(counts)) ? [...matters, 'adds'] : matters
+    },
+    isTracked: (call) => isTracked(deps.policy(), call),
+    roomFor: (call) => roomFor(deps.policy(), call),
+    foresee(call) {
+      const decision = decide(deps.policy(), call)
+      return decision.allowed ? decision.permit.call : undefined
+    },
     volumeScale: (by, player, at) => volumeScale(deps.policy(), by, player, at),
+    quotasOf(by, players, at) {
+      const policy = deps.policy()
+      const found = new Map<string, QuotaLeft>()
+      for (const player of players) {
+        for (const quota of quotasAt(policy, by, player, at)) {
+          if (quota.isObserved) continue
+          const { count, ms } = quota.rate
+          const key = JSON.stringify([quota.counts, count, ms])
+          const known = found.get(key)
+          const left = known ?? { capability: quota.counts, limit: count, windowMs: ms, ...leftOf(by, at, quota) }
+          found.set(key, { ...left, players: [...(known?.players ?? []), player] })
+        }
+      }
+      return [...found.values()]
+    },
+    charge(call, capability, more) {
+      const drawn = quotasFor(deps.policy(), call).filter(({ counts }) => counts === capability)
+      const [strict, lenient] = [drawn.filter(({ isObserved }) => !isObserved), drawn.filter((each) => each.isObserved)]
+      if (strict.length > 0) quotas.charge(call, strict, more)
+      if (lenient.length > 0) trial.charge(call, lenient, more)
+    },
   }
+
+  function leftOf(by: Principal, at: number, quota: Quota): Pick<QuotaLeft, 'remaining' | 'resetMs'> {
+    try {
+      return quotas.left({ by, at }, quota)
+    } catch {
+      return { remaining: 0, resetMs: 0 } // Where it cannot be read nothing goes, and the store has told why.
+    }
+  }
+}
+
+/** Something of a quota is in the way. */
+interface Spent {
+  readonly fault: Fault
+  readonly record: AuditRecord
 }
 
 interface Passed {
   readonly permit: Permit
   readonly budgets: readonly Budget[]
+  /** Those that bind it. */
+  readonly quotas: readonly Quota[]
   record(): AuditRecord
+}
+
+/** What the house does is one thing, in however many commands a player has to be told it. */
+function recordsOf(passed: readonly Passed[]): readonly AuditRecord[] {
+  const [first, ...others] = passed
+  if (first?.permit.call.by.kind !== 'house' || others.length === 0) return passed.map(({ record }) => record())
+  return [{ ...first.record(), says: `and ${others.length} more of the same` }]
 }
 
 /** What is told of a call that goes, though not quite as it was asked or allowed; null for any other. */
@@ -169,6 +318,54 @@ function exhausted({ budget, wait }: { readonly budget: Budget; readonly wait: n
 
 function describeBudget({ counts, rate }: Budget): string {
   return `${rate.count} ${counts === '*' ? 'in all' : counts} per ${rate.ms / 1000} s`
+}
+
+/** Whether it adds what it does not name, and nobody has looked. */
+function isCountless({ operation, known }: Call): boolean {
+  return operation.needs === 'adds' && known.adds === undefined
+}
+
+function isAdding(capability: Capability): boolean {
+  return capability === 'queue.add' || capability === 'queue.replace'
+}
+
+/** A quota that cannot be counted is as good as spent: others go on. */
+function uncounted(call: Call, quota: Quota, cause: unknown): Spent {
+  const { counts, rate } = quota
+  const says = `what is left of ${describeQuota(quota)} cannot be counted at the moment, so this is refused`
+  const fault = new Fault('internal', says, { capability: counts, rule: rate.rule, cause })
+  return { fault, record: { ...limited(call, quota, says), reason: 'uncounted' } }
+}
+
+function spentFault({ zone }: Policy, { at }: Call, { quota, weight, wait, left }: Shortage): Fault {
+  const { counts, rate } = quota
+  const most = `not more than ${describeQuota(quota)}`
+  const details = { capability: counts, rule: rate.rule, limit: rate.count, remaining: left.remaining }
+  if (wait === undefined) return new Fault('forbidden', `${most}, and these are ${weight}`, details)
+  const rest = left.remaining === 0 ? '' : `, and ${left.remaining} ${left.remaining === 1 ? 'is' : 'are'} left`
+  const until = at + wait
+  // To the minute, and never before it is so.
+  const when = wait < 60_000 ? `in ${Math.ceil(wait / 1000)} s` : `at ${sayTime(until + 59_999, at, zone)}`
+  return new Fault('limited', `${most}${rest}: again ${when}`, {
+    ...details,
+    reset: Math.ceil(left.resetMs / 1000),
+    retryAfter: Math.ceil(wait / 1000),
+    until,
+  })
+}
+
+function describeQuota({ counts, rate: { count, ms } }: Quota): string {
+  return `${count} ${counts} in ${describeTime(ms)}`
+}
+
+function describeTime(ms: number): string {
+  const units = [
+    [86_400_000, 'd'],
+    [3_600_000, 'h'],
+    [60_000, 'min'],
+  ] as const
+  const [size, name] = units.find(([unit]) => ms % unit === 0) ?? [1000, 's']
+  return `${ms / size} ${name}`
 }
 
 function refusal(call: Call, denial: Denial): Fault {

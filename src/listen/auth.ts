@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static, type TSchema } from 'typebox'
 import { addressOf } from '../call/address.ts'
+import type { User } from '../call/call.ts'
+import type { Capability } from '../call/capability.ts'
 import { Fault } from '../call/fault.ts'
 import type { Tokens } from '../identity/identity.ts'
 import { cookieName, sessionCookie } from './credential.ts'
@@ -27,7 +29,7 @@ const cookieSeconds = 30 * 24 * 3600
 /** Signing in and out, and who one is. `strict` is the edge limit where secrets can be guessed. */
 export function authRoutes(
   app: App,
-  deps: Pick<HttpDeps, 'gate' | 'hosts' | 'players' | 'sessions'>,
+  deps: Pick<HttpDeps, 'gate' | 'hosts' | 'players' | 'sessions' | 'now'>,
   hooks: {
     readonly signIn: (request: FastifyRequest) => Promise<void>
     readonly strict: { readonly max: number; readonly timeWindow: number }
@@ -80,6 +82,7 @@ export function authRoutes(
       roles: user.roles,
       capabilities: [...new Set(usable.flatMap(([, capabilities]) => capabilities))],
       players: usable.filter(([, capabilities]) => capabilities.length > 0).map(([player]) => player),
+      quotas: quotasOf(deps, user, usable),
     }
   })
 
@@ -98,6 +101,26 @@ export function authRoutes(
   app.get('/.well-known/jwks.json', async (_request, reply) => {
     reply.header('cache-control', 'public, max-age=300')
     return sessions.jwks()
+  })
+}
+
+/** What is left of each quota; `players` where it binds at some only of those where one may do this at all. */
+function quotasOf(
+  { gate, now }: Pick<HttpDeps, 'gate' | 'now'>,
+  user: User,
+  usable: readonly (readonly [string, readonly Capability[]])[],
+) {
+  const names = usable.map(([player]) => player)
+  return gate.quotasOf(user, names, now()).map(({ capability, limit, windowMs, remaining, resetMs, players }) => {
+    const places = usable.filter(([, capabilities]) => capabilities.includes(capability)).length
+    return {
+      capability,
+      limit,
+      window: windowMs / 1000,
+      remaining,
+      reset: Math.ceil(resetMs / 1000),
+      ...(players.length < places && { players }),
+    }
   })
 }
 

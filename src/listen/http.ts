@@ -51,7 +51,7 @@ export interface HttpPlayer {
 export interface HttpDeps {
   readonly tls: ServerOptions
   readonly hosts: Hosts
-  readonly gate: Pick<Gate, 'capabilitiesOf'>
+  readonly gate: Pick<Gate, 'capabilitiesOf' | 'quotasOf'>
   readonly identity: Pick<Identity, 'identify' | 'renew'>
   readonly sessions: Pick<Sessions, 'login' | 'refresh' | 'logout' | 'ticket' | 'setup' | 'jwks'>
   readonly players: ReadonlyMap<string, HttpPlayer>
@@ -60,6 +60,7 @@ export interface HttpDeps {
   readonly limits?: Partial<HttpLimits>
   /** Whether what we need ourselves (accounts, keys) is there. */
   ready(): boolean
+  now(): number
 }
 
 export type App = FastifyInstance<Server>

@@ -33,7 +33,7 @@ export function statusOf(fault: Fault): number {
 /** RFC 9457. The type is `about:blank`, as `code` says what the status does not. */
 export function problem(fault: Fault, requestId: string): Readonly<Record<string, unknown>> {
   const status = statusOf(fault)
-  const { capability, rule, until } = fault.details
+  const { capability, rule, until, limit, remaining, reset } = fault.details
   return {
     type: 'about:blank',
     title: STATUS_CODES[status],
@@ -44,6 +44,9 @@ export function problem(fault: Fault, requestId: string): Readonly<Record<string
     ...(capability !== undefined && { capability }),
     ...(rule !== undefined && { rule }),
     ...(until !== undefined && { until: new Date(until).toISOString() }),
+    ...(limit !== undefined && { limit }),
+    ...(remaining !== undefined && { remaining }),
+    ...(reset !== undefined && { reset }),
   }
 }
 
@@ -55,10 +58,15 @@ export function headersOf(fault: Fault): Readonly<Record<string, string>> {
     return { 'www-authenticate': `Bearer realm="stagedoor"${reason}` }
   }
   if (status === 426) return { upgrade: 'websocket' }
-  const { retryAfter } = fault.details
+  const { retryAfter, limit, remaining = 0, reset } = fault.details
   if (status !== 429) return retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }
   const wait = String(retryAfter ?? 1)
-  return { 'retry-after': wait, 'ratelimit-remaining': '0', 'ratelimit-reset': wait }
+  return {
+    'retry-after': wait,
+    ...(limit !== undefined && { 'ratelimit-limit': String(limit) }),
+    'ratelimit-remaining': String(remaining),
+    'ratelimit-reset': String(reset ?? wait),
+  }
 }
 
 /** The whole answer as it goes over the wire, for a connection that the framework does not hold. */

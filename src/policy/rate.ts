@@ -1,6 +1,6 @@
-import type { Principal } from '../call/call.ts'
-import type { Capability, Standing } from '../call/capability.ts'
-import { isObserving, type Policy, type Rate } from './decide.ts'
+import type { Call, Principal } from '../call/call.ts'
+import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
+import { covers, type Grant, isLifted, isObserving, isOpen, type Policy, type Rate, rolesOf } from './decide.ts'
 
 /** A rate that binds a call, and what it counts. */
 export interface Budget {
@@ -43,4 +43,64 @@ function mostGenerous(policy: Policy, roles: readonly string[], counts: Capabili
     if (!best || rate.count / rate.ms > best.count / best.ms) best = rate
   }
   return best
+}
+
+/** Never more than `rate.count` of what it counts in any `rate.ms` milliseconds. */
+export interface Quota extends Budget {
+  readonly counts: Capability
+}
+
+/**
+ * The quotas that bind this call, each of its capabilities by itself.
+ *
+ * Of several roles only those count that let the call pass: what one allows without a quota has none, as with rates, and
+ * one that has nothing to say to it lifts nothing.
+ */
+export function quotasFor(policy: Policy, call: Call): readonly Quota[] {
+  const { by, player, also, capability } = call
+  if (by.kind !== 'user') return []
+  return [capability, ...also].flatMap((counts) => {
+    const admits = (grant: Grant) =>
+      covers(grant, player, counts) &&
+      [...grant.conditions, grant.guard].every(
+        (condition) => isLifted(policy, condition, call) || condition.judge(call, counts as Capability).holds,
+      )
+    return isNamed(counts) ? quotasBy(policy, by, counts, admits) : []
+  })
+}
+
+/** The quotas that bind somebody at a player at that time, whatever else a call of theirs holds. */
+export function quotasAt(policy: Policy, by: Principal, player: string, at: number): readonly Quota[] {
+  if (by.kind !== 'user') return []
+  return names.flatMap((counts) =>
+    quotasBy(policy, by, counts, (grant) => covers(grant, player, counts) && isOpen(policy, grant, { by, player, at })),
+  )
+}
+
+const names = Object.keys(capabilities).filter(isCapability)
+
+function isNamed(capability: Capability | Standing): capability is Capability {
+  return isCapability(capability)
+}
+
+function quotasBy(
+  policy: Policy,
+  by: Extract<Principal, { kind: 'user' }>,
+  counts: Capability,
+  admits: (grant: Grant) => boolean,
+): readonly Quota[] {
+  return rolesOf(by).flatMap((roles) => {
+    let rate: Rate | undefined
+    let isFree = false
+    for (const name of roles) {
+      const role = policy.roles.get(name)
+      const quota = role?.quotas.get(counts)
+      // Who has a quota anywhere is rare, and only then it matters what the grants say.
+      if (!role || (!quota && !roles.some((other) => policy.roles.get(other)?.quotas.has(counts)))) continue
+      if (!role.grants.some(admits)) continue
+      if (!quota) isFree = true
+      else if (!rate || quota.count / quota.ms > rate.count / rate.ms) rate = quota
+    }
+    return rate && !isFree ? [{ counts, rate, ...(isObserving(policy, roles) && { isObserved: true }) }] : []
+  })
 }

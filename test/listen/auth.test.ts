@@ -137,6 +137,7 @@ describe('GET /auth/me', () => {
         roles: ['kid'],
         capabilities: ['status.read', 'library.read', 'queue.add', 'playback.control', 'volume.set'],
         players: ['home', 'attic'],
+        quotas: [],
       })
     }
   })

@@ -150,6 +150,7 @@ export async function openHouse(
     defaultPlayer: 'home',
     log: { error: (...line: unknown[]) => void logged.push(line) } as HttpDeps['log'],
     ready: () => options.ready ?? true,
+    now: () => 1e12,
     ...(options.limits && { limits: options.limits }),
   })
   await options.routes?.(app, { gate, identity, hosts })
