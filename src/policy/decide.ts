@@ -1,9 +1,11 @@
 import { type Call, type Principal, withScale } from '../call/call.ts'
 import type { Capability, Standing } from '../call/capability.ts'
 import type { Matter } from '../call/known.ts'
+import { changesQueue, isAddition } from '../call/queue.ts'
 import { type Scale, scaleOf } from '../call/scale.ts'
 import type { Rule, Why } from './condition.ts'
 import type { ConstraintName } from './constraint.ts'
+import { publicOnly } from './uris.ts'
 
 /** A constraint as one grant has it. */
 export interface Condition extends Rule {
@@ -20,6 +22,8 @@ export interface Grant {
   readonly capabilities: ReadonlySet<Capability>
   readonly players: ReadonlySet<string> | 'all'
   readonly conditions: readonly Condition[]
+  /** What binds it whatever the configuration says: where its calls may lead. It narrows nothing that is shown. */
+  readonly guard: Condition
   /** Where it stands in the configuration, such as `roles.kid.grants[1]`. */
   readonly rule: string
 }
@@ -57,6 +61,8 @@ export interface Policy {
   /** The time zone (IANA) in which people are told of times. */
   readonly zone: string
   readonly overrides?: readonly Override[]
+  /** The players of whose queues it has to be known who added what. */
+  readonly tracked?: ReadonlySet<string> | 'all'
 }
 
 export type Denial =
@@ -132,6 +138,8 @@ export function decide(policy: Policy, call: Call): Decision {
       if ('denial' in verdict) {
         const denial = each === capability ? verdict.denial : besides(verdict.denial, each)
         if (!isObserved) return denied(denial)
+        const unguarded = guarding(policy, roles, going, each)
+        if (unguarded) return denied(unguarded)
         observed ??= denial
       } else {
         if (!isObserved) going = verdict.call
@@ -196,11 +204,45 @@ export function mattersOf(policy: Policy, call: Call): readonly Matter[] {
   const matters = rolesOf(by).flatMap((roles) =>
     [capability, ...call.also].flatMap((each) =>
       grantsFor(policy, roles)
-        .filter((grant) => covers(grant, player, each) && isOpen(policy, grant, call))
-        .flatMap(({ conditions }) => conditions.map(({ matter }) => matter?.(call, each as Capability))),
+        .filter((grant) => covers(grant, player, each) && isHopeful(policy, grant, call, each as Capability))
+        .flatMap(({ conditions, guard }) => [...conditions, guard])
+        .concat(isObserving(policy, roles) ? [ofNoGrant] : [])
+        .map(({ matter }) => matter?.(call, each as Capability)),
     ),
   )
   return [...new Set(matters.filter((matter) => matter !== undefined))]
+}
+
+/** Whether it has to be heard what becomes of the queue by this call, whoever makes it. */
+export function isTracked({ tracked }: Policy, call: Call): boolean {
+  return tracked !== undefined && (tracked === 'all' || tracked.has(call.player)) && changesQueue(call)
+}
+
+/** How many entries a call that adds to the queue may leave there at most, where the queue is as the call has it. */
+export function roomFor(policy: Policy, call: Call): number {
+  const { by, player } = call
+  if (by.kind !== 'user') return Number.POSITIVE_INFINITY
+  const most = ({ conditions }: Grant) => Math.min(...conditions.map(({ room }) => room?.(call) ?? Number.POSITIVE_INFINITY))
+  const rooms = rolesOf(by)
+    .filter((roles) => !isObserving(policy, roles))
+    .flatMap((roles) =>
+      [call.capability, ...call.also].filter(isAddition).map((each) => {
+        const grants = grantsFor(policy, roles).filter((grant) => covers(grant, player, each))
+        const open = grants.filter(({ conditions }) =>
+          conditions.every((condition) => passes(policy, condition, call, each as Capability)),
+        )
+        return Math.max(0, ...open.map(most))
+      }),
+    )
+  return Math.min(Number.POSITIVE_INFINITY, ...rooms)
+}
+
+/** Whether nothing that is known already keeps the grant from allowing the call. */
+function isHopeful(policy: Policy, { conditions, guard }: Grant, call: Call, capability: Capability): boolean {
+  return [...conditions, guard].every((condition) => {
+    const verdict = isLifted(policy, condition, call) || condition.judge(call, capability)
+    return verdict === true || verdict.holds || verdict.why.reason === 'unprovable'
+  })
 }
 
 /** How this person's volumes stand to the player's at that time; undefined when they are the same. */
@@ -295,7 +337,26 @@ function judgeBy(policy: Policy, grant: Grant, call: Call, capability: Capabilit
     const says = () => `${condition.name}: ${call.touches.volume} would become ${instead.touches.volume}`
     changed = { reason: 'constraint', says, condition }
   }
+  const { guard } = grant
+  const guarded = guard.judge(going, capability)
+  if (!guarded.holds) return { denial: { ...guarded.why, condition: guard } }
   return { grant, call: going, ...(changed && { changed }) }
+}
+
+/** What binds those whom no grant allows a call, and who are observed only. */
+const ofNoGrant: Condition = {
+  ...publicOnly(() => false),
+  ...{ name: 'uris', role: '', setting: undefined, rule: 'roles' },
+}
+
+/** Why a call goes nowhere, observed or not: whoever may try things out may not try the house's other machines. */
+function guarding(policy: Policy, roles: readonly string[], call: Call, capability: Capability): Denial | undefined {
+  const guards = [ofNoGrant, ...grantsFor(policy, roles).map(({ guard }) => guard)]
+  const denials = guards.map((condition) => {
+    const verdict = condition.judge(call, capability)
+    return verdict.holds ? undefined : { ...verdict.why, condition }
+  })
+  return denials.includes(undefined) ? undefined : denials.at(-1)
 }
 
 export type Asking = Pick<Call, 'at' | 'by' | 'player'>

@@ -3,6 +3,7 @@ import { type Capability, capabilities } from '../call/capability.ts'
 import type { Setting } from './condition.ts'
 import { type ConstraintName, constraints, When } from './constraint.ts'
 import type { Condition, Grant, Policy, Rate, Role } from './decide.ts'
+import { publicOnly } from './uris.ts'
 
 const names = Object.keys(capabilities) as Capability[]
 const groups = [...new Set(names.map((name) => `${name.split('.')[0]}.*`))]
@@ -20,6 +21,11 @@ const QuotaPattern = Type.Unsafe<string>({
 const RateText = Type.String({
   pattern: '^[1-9][0-9]{0,5}/([1-9][0-9]{0,3})?[smhd]$',
   description: 'How many in how long, such as 300/1m or 20/15m; all of them may come at once',
+})
+
+const QuotaText = Type.String({
+  pattern: '^[1-9][0-9]{0,3}/([1-9][0-9]{0,3})?[smhd]$',
+  description: 'How many in how long, such as 6/1h or 20/15m; never more than that in any time so long',
 })
 
 export const GrantConfig = Type.Object(
@@ -53,7 +59,7 @@ export const RoleConfig = Type.Object(
         description:
           'Never more than so many in any time so long: per person, all doors together, kept across restarts',
         propertyNames: QuotaPattern,
-        additionalProperties: RateText,
+        additionalProperties: QuotaText,
       }),
     ),
     mode: Type.Optional(
@@ -72,10 +78,17 @@ export type RolesConfig = Static<typeof RolesConfig>
 
 /** @param within what the conditions are bound in; the zone of this machine when left out */
 export function compile(roles: RolesConfig, within: Setting = { zone: Temporal.Now.timeZoneId() }): Policy {
-  return {
-    zone: within.zone,
-    roles: new Map(Object.entries(roles).map(([role, config]) => [role, compileRole(role, config, within)])),
-  }
+  const compiled = new Map(Object.entries(roles).map(([role, config]) => [role, compileRole(role, config, within)]))
+  const tracked = trackedBy([...compiled.values()].flatMap(({ grants }) => grants))
+  return { zone: within.zone, roles: compiled, ...(tracked && { tracked }) }
+}
+
+/** The players that grants of anybody need to be tracked; undefined for none. */
+function trackedBy(grants: readonly Grant[]): Policy['tracked'] {
+  const tracking = grants.filter(({ conditions }) => conditions.some(({ tracks }) => tracks))
+  if (tracking.length === 0) return undefined
+  if (tracking.some(({ players }) => players === 'all')) return 'all'
+  return new Set(tracking.flatMap(({ players }) => [...players]))
 }
 
 function compileRole(role: string, config: Static<typeof RoleConfig>, within: Setting): Role {
@@ -104,23 +117,22 @@ function compileGrant(
   { allow, on, when }: Static<typeof GrantConfig>,
   within: Setting,
 ): Grant {
+  const conditions = Object.entries(when ?? {}).map(([name, setting]) =>
+    bind(name as ConstraintName, setting, role, `${rule}.when.${name}`, within),
+  )
+  const names = (uri: string) => conditions.some((condition) => condition.names?.(uri))
   return {
     role,
     rule,
     capabilities: new Set(expand(allow)),
     players: on ? new Set(on) : 'all',
-    conditions: Object.entries(when ?? {}).map(([name, setting]) =>
-      bind(name as ConstraintName, setting, `${rule}.when.${name}`, within),
-    ),
+    conditions,
+    guard: { ...publicOnly(names), name: 'uris', role, setting: undefined, rule },
   }
 }
 
 function bind(name: ConstraintName, setting: unknown, role: string, rule: string, within: Setting): Condition {
   return { ...constraints[name].bind(setting as never, within), name, setting, role, rule }
-  const conditions = Object.entries(when ?? {}).map(([name, setting]) =>
-    bind(name as ConstraintName, setting, role, `${rule}.when.${name}`, within),
-  )
-  const names = (uri: string) => conditions.some((condition) => condition.names?.(uri))
 }
 
 /** Wildcards to names: `*`, `playback.*`. */
