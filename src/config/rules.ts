@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { Static, TSchema } from 'typebox'
 import { Check } from 'typebox/value'
 import { RoleConfig } from '../policy/policy.ts'
+import { addresses } from './address.ts'
 import { suggest } from './explain.ts'
 import { bare, hostOf, isInternal, isLoopback } from './host.ts'
 import { Notify } from './notify.ts'
@@ -34,6 +35,7 @@ export function contradictions(file: unknown): readonly Finding[] {
     ...sound(RoleConfig, roles).flatMap(([name, role]) => [
       ...grants(`roles.${name}.grants`, role, playerNames),
       ...times(`roles.${name}.grants`, role),
+      ...addresses(`roles.${name}.grants`, role),
     ]),
   ]
 }
