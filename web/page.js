@@ -29,6 +29,8 @@ async function show() {
     $('name').textContent = me.name
     $('roles').textContent = me.roles.join(', ')
     $('players').replaceChildren(...players.map(playerItem))
+    $('left').replaceChildren(...(me.quotas || []).map(quotaItem))
+    $('quotas').hidden = (me.quotas || []).length === 0
     $('me').hidden = false
     $('login').hidden = true
   } catch (error) {
@@ -49,6 +51,49 @@ function playerItem({ name, up, web = [] }) {
     item.append(' ', link)
   }
   return item
+}
+
+/** What a quota counts, in words; the capability's own name for what is seldom counted. */
+const counted = {
+  'playback.skip': 'skips',
+  'playback.control': 'times to play, pause or seek',
+  'queue.add': 'songs to add',
+  'queue.replace': 'songs to play instead',
+  'queue.edit': 'changes of the queue',
+  'queue.clear': 'times to empty the queue',
+  'volume.set': 'changes of the volume',
+  'library.read': 'looks into the library',
+}
+
+/** Such as: 4 of 6 skips left in 1 hour; one more at 18:40. */
+function quotaItem({ capability, limit, window, remaining, reset, players }) {
+  const item = document.createElement('li')
+  const where = players ? ` (${players.join(', ')})` : ''
+  const what = `${remaining} of ${limit} ${counted[capability] || capability} left in ${spell(window)}${where}`
+  item.textContent = reset === 0 ? `${what}.` : `${what}; one more ${when(reset)}.`
+  return item
+}
+
+function spell(seconds) {
+  const units = [
+    [86400, 'day'],
+    [3600, 'hour'],
+    [60, 'minute'],
+    [1, 'second'],
+  ]
+  const [size, name] = units.find(([unit]) => seconds % unit === 0)
+  return `${seconds / size} ${name}${seconds === size ? '' : 's'}`
+}
+
+/** A time of day here, rounded up to the minute; the day as well where it is not today. */
+function when(seconds) {
+  if (seconds < 60) return `in ${spell(seconds)}`
+  const then = new Date(Math.ceil((Date.now() + seconds * 1000) / 60000) * 60000)
+  const time = then.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+  const isToday = then.toDateString() === new Date().toDateString()
+  return isToday
+    ? `at ${time}`
+    : `on ${then.toLocaleDateString([], { weekday: 'long', day: 'numeric', month: 'long' })} at ${time}`
 }
 
 function onSubmit(form, send) {
