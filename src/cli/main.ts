@@ -16,9 +16,12 @@ const commands: ReadonlyMap<string, () => Promise<{ readonly run: Command }>> = 
     override: () => import('./override.ts'),
     onevent: () => import('./onevent.ts'),
     check: () => import('./check.ts'),
+    reload: () => import('./reload.ts'),
     schema: () => import('./schema.ts'),
     can: () => import('./can.ts'),
     matrix: () => import('./matrix.ts'),
+    learn: () => import('./learn.ts'),
+    policy: () => import('./policy.ts'),
     'mpd-help': () => import('./mpdhelp.ts'),
   }),
 )
@@ -34,9 +37,13 @@ const usage = `stagedoor: the one door to a home's music players
   override add WHO --until 22:30                   hours do not bind until then; also: list, remove WHO
   onevent [--player NAME] [--socket PATH]          for librespot to call: tells the gateway what it plays
   check                                            every problem of the configuration, with line and fix
+  reload                                           the same, and the running gateway reads it anew
   schema                                           the configuration's JSON Schema
-  can WHO mpd|rpc 'COMMAND' [ARGS] [--player P]    may they? and by which rule
+  can WHO mpd|rpc|rest 'COMMAND' [--player P] [--at TIME]
+                                                   may they? by which rule, and until when
   matrix                                           every role × every capability
+  learn --role R --since 2d                        the smallest role that allows what its people did
+  policy diff A B                                  which role may do what else by another configuration
   mpd-help [CLIENT]                                how to connect an MPD client: tunnel, password, settings
 
 Every command takes --config FILE (or STAGEDOOR_CONFIG) and --data DIR (or STAGEDOOR_DATA); listings take --json.`

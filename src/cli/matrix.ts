@@ -43,16 +43,25 @@ export function verdictOf(
 ): Verdict {
   if (!isCapability(capability)) return { verdict: 'allowed', by: '' }
   const grants = roles.get(role)?.grants.filter((grant) => grant.capabilities.has(capability)) ?? []
-  // A condition that must see and cannot refuses whatever comes.
-  const hopeful = grants.filter(({ conditions }) =>
-    conditions.every(({ demands, facet }) => facet === undefined || facets.has(facet) || !demands.includes(capability)),
-  )
+  const hopeful = grants.filter((grant) => isHopeful(grant, capability, facets))
   if (hopeful.length === 0) return { verdict: 'denied', by: '' }
   const limits = hopeful.map((grant) => limitsOf(grant, players, facets))
   const limit = limits.some((limit) => limit === '') ? '' : [...new Set(limits)].join(' or ')
   const quota = roles.get(role)?.quotas.get(capability)
   const by = [limit, ...(quota ? [`quota ${writeRate(quota)}`] : [])].filter((text) => text !== '').join('; ')
   return { verdict: by === '' ? 'allowed' : 'constrained', by }
+}
+
+/** Whether it can allow such a call at all: a condition that must see and cannot refuses whatever comes. */
+export function isHopeful({ conditions }: Grant, capability: Capability, facets: ReadonlySet<Facet>): boolean {
+  return conditions.every(
+    ({ demands, facet }) => facet === undefined || facets.has(facet) || !demands.includes(capability),
+  )
+}
+
+/** Whether it has something to say to calls that show these facets. */
+export function binds({ facet }: Condition, facets: ReadonlySet<Facet>): boolean {
+  return facet === undefined || facets.has(facet)
 }
 
 /** What comes of several capabilities that one call takes: all of them bind. */
@@ -66,12 +75,41 @@ export function write({ verdict, by }: Verdict): string {
   return by === '' ? verdict : `${verdict}: ${by}`
 }
 
-/** The facets that a call of this row can show. */
-export function facetsOfRow({ params }: Operation): ReadonlySet<Facet> {
-  return new Set(Object.values(params).flatMap(({ facet, refused }) => (facet && !refused ? [facet] : [])))
+/** The facets that a call of this row can show, by itself or after what it needs was looked up. */
+export function facetsOfRow({ params, needs }: Operation): ReadonlySet<Facet> {
+  const found = Object.values(params).flatMap(({ facet, refused }) => (facet && !refused ? [facet] : []))
+  return new Set<Facet>([
+    ...found,
+    ...(needs === 'volume' ? ['volume' as const] : needs === 'adds' ? ['uri' as const] : []),
+  ])
 }
 
-function facetsOf(capability: Capability): ReadonlySet<Facet> {
+/** What one call of a row can be: with none of the parameters that change what it takes, and with each. */
+export interface Way {
+  readonly name: string
+  readonly takes: readonly (Capability | Standing)[]
+  readonly facets: ReadonlySet<Facet>
+}
+
+export function waysOf(row: Operation): readonly Way[] {
+  const { name, capability, given = {}, also = {} } = row
+  const params = Object.fromEntries(Object.entries(row.params).filter(([param]) => !(param in also)))
+  return [
+    { name, takes: [capability], facets: facetsOfRow({ ...row, params }) },
+    ...Object.entries(given).map(([p, other]) => ({
+      name: `${name} (${p})`,
+      takes: [other ?? capability],
+      facets: facetsOfRow(row),
+    })),
+    ...Object.entries(also).map(([p, more]) => ({
+      name: `${name} (${p})`,
+      takes: [capability, ...(more ? [more] : [])],
+      facets: facetsOfRow(row),
+    })),
+  ]
+}
+
+export function facetsOf(capability: Capability): ReadonlySet<Facet> {
   const rows = [...catalogs.values()].flatMap((catalog) => Object.values(catalog))
   const asking = rows.filter(
     (row) => row.capability === capability || Object.values(row.also ?? {}).includes(capability),
@@ -97,23 +135,28 @@ function limitsOf({ players: on, conditions }: Grant, players: readonly string[]
   const elsewhere = on !== 'all' && !players.every((player) => on.has(player))
   return [
     ...(elsewhere ? [`on ${[...on].join(' ')}`] : []),
-    ...conditions.filter(({ facet }) => facet === undefined || facets.has(facet)).map(writeCondition),
+    ...conditions.filter((condition) => binds(condition, facets)).map(writeCondition),
   ].join(', ')
 }
 
 function writeCondition({ name, setting }: Condition): string {
-  return `${name} ${writeSetting(name === 'maxVolume' ? volumeOf(setting) : setting)}`
+  return writeLimit(name, setting, 4)
+}
+
+/** A condition in one line; of long lists the first so many. */
+export function writeLimit(name: Condition['name'], setting: unknown, most: number): string {
+  return `${name} ${writeSetting(name === 'maxVolume' ? volumeOf(setting, most) : setting, most)}`
 }
 
 /** A ceiling reads like one whether it stands alone or in a group. */
-function volumeOf(setting: unknown): unknown {
+function volumeOf(setting: unknown, most: number): unknown {
   if (typeof setting !== 'object' || setting === null || !('max' in setting)) return setting
   const { max, ...rest } = setting
-  return Object.keys(rest).length === 0 ? max : [writeSetting(max), writeSetting(rest)]
+  return Object.keys(rest).length === 0 ? max : [writeSetting(max, most), writeSetting(rest, most)]
 }
 
-/** A setting in one line: names before what they hold, a level after the time it is for, of long lists the beginning. */
-export function writeSetting(setting: unknown, most = 4): string {
+/** Names before what they hold, a level before the time it is from. */
+function writeSetting(setting: unknown, most: number): string {
   if (Array.isArray(setting)) {
     const all = setting.map((each) => writeSetting(each, most))
     return `${all.slice(0, most).join(' ')}${all.length > most ? ' …' : ''}`

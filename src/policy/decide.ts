@@ -334,7 +334,8 @@ function judgeBy(policy: Policy, grant: Grant, call: Call, capability: Capabilit
     if (!verdict.instead) continue
     const { instead } = verdict
     going = instead
-    const says = () => `${condition.name}: ${call.touches.volume} would become ${instead.touches.volume}`
+    const becomes = condition.isScaled ? 'is louder than their 100 would be:' : 'would become'
+    const says = () => `${condition.name}: ${call.touches.volume} ${becomes} ${instead.touches.volume}`
     changed = { reason: 'constraint', says, condition }
   }
   const { guard } = grant

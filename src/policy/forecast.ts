@@ -22,7 +22,7 @@ const mostSteps = 2_000
 export function forecast(policy: Policy, asked: Call, most = aWeekAndADay): Turn | undefined {
   const call = lasting(asked, asked.at + most)
   const walls = wallsOf(policy, call)
-  const ends = (policy.overrides ?? []).map(({ until }) => until)
+  const ends = (policy.overrides ?? []).flatMap(({ from, until }) => [from, until])
   const first = answerOf(decide(policy, call))
   let at = call.at
   for (let step = 0; step < mostSteps; step++) {

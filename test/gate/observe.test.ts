@@ -104,7 +104,7 @@ describe('a role that is only observed', () => {
 
   test.each([
     ['soft', 'not allowed: maxVolume: 90 would become 40'],
-    ['slow', 'not allowed: maxVolume: 90 would become 45'],
+    ['slow', 'not allowed: maxVolume: 90 is louder than their 100 would be: 50'],
   ])('is not turned down: %s', (role, says) => {
     const { ask, last, gate } = setup()
     expect(ask(user(role), rows.setvol, { level: 90 })).toEqual({ level: 90 })

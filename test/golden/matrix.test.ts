@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Operation } from '../../src/call/catalog.ts'
-import { facetsOfRow, together, verdictOf, write } from '../../src/cli/matrix.ts'
+import { together, verdictOf, waysOf, write } from '../../src/cli/matrix.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { compile } from '../../src/policy/policy.ts'
 import { catalogs } from '../../src/protocol/catalogs.ts'
@@ -10,25 +10,6 @@ if (!config) throw new Error('the shipped configuration has problems: stagedoor 
 const policy = compile(config.roles)
 const roles = Object.keys(config.roles)
 const players = [...config.players.keys()]
-
-/** What one call of a row can be: with none of the parameters that change what it takes, and with each. */
-function waysOf(row: Operation) {
-  const { name, capability, given = {}, also = {} } = row
-  const params = Object.fromEntries(Object.entries(row.params).filter(([param]) => !(param in also)))
-  return [
-    { name, takes: [capability], facets: facetsOfRow({ ...row, params }) },
-    ...Object.entries(given).map(([p, other]) => ({
-      name: `${name} (${p})`,
-      takes: [other ?? capability],
-      facets: facetsOfRow(row),
-    })),
-    ...Object.entries(also).map(([p, more]) => ({
-      name: `${name} (${p})`,
-      takes: [capability, ...(more ? [more] : [])],
-      facets: facetsOfRow(row),
-    })),
-  ]
-}
 
 function table(rows: readonly Operation[]): string[] {
   return rows.flatMap((row) =>
