@@ -19,8 +19,9 @@ export function createBuckets(
       for (const [other, due] of dues) if (due <= now) dues.delete(other)
       if (dues.size >= capacity) return false
     }
-    // Never emptier than empty, or nobody could come in after the clock was set back.
-    const due = Math.min(Math.max(dues.get(key) ?? 0, now), now + ms)
+    const known = dues.get(key) ?? 0
+    // Emptier than empty: the clock was set back. Who came before that has done nothing wrong.
+    const due = known > now + ms ? now : Math.max(known, now)
     const next = due + (many * ms) / count
     const taken = next - now <= ms
     dues.set(key, taken ? next : due)

@@ -8,10 +8,10 @@ test('a bucket gives so many at once, and then as many again in its time', () =>
   expect([take('c', 0, 2), take('c', 0)]).toEqual([true, false])
 })
 
-test('a clock that was set back makes a bucket empty, and no emptier', () => {
+test('a clock that was set back makes a bucket full, once', () => {
   const take = createBuckets({ count: 2, ms: 1_000 })
   expect(take('a', 3_600_000)).toBe(true)
-  expect([take('a', 0), take('a', 500)]).toEqual([false, true])
+  expect([take('a', 0), take('a', 0), take('a', 0), take('a', 500)]).toEqual([true, true, false, true])
 })
 
 test('full buckets make room for a new key, others do not', () => {
