@@ -1,18 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve as resolvePath } from 'node:path'
+import { messageOf } from './call/fault.ts'
+import { createForce } from './config/force.ts'
 import type { WebConfig } from './config/player.ts'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
+import { createWatch, type Outcome, type Source } from './config/watch.ts'
 import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
 import { createQuotas } from './gate/quota.ts'
 import { createIdentity } from './identity/identity.ts'
 import { machineNames } from './listen/certificate.ts'
+import { openControl } from './listen/control.ts'
 import { createHosts } from './listen/hosts.ts'
 import { createHttp, type HttpLimits } from './listen/http.ts'
-import { createMpdDoor, type MpdDoorLimits } from './listen/mpd/door.ts'
+import { createMetrics, openMetrics } from './listen/metrics.ts'
+import { createMpdDoor, type Entrance, type MpdDoorLimits } from './listen/mpd/door.ts'
 import { artOf, playersRoutes, type ShownPlayer } from './listen/players.ts'
 import { restRoutes } from './listen/rest.ts'
 import { type EventSource, eventsRoom, type Room } from './listen/room.ts'
@@ -26,7 +32,6 @@ import { type IrisDeps, irisRoom } from './listen/web/iris.ts'
 import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { zeroconfRoutes } from './listen/zeroconf.ts'
 import { createNotify } from './notify/notify.ts'
-import { compile } from './policy/policy.ts'
 import { overridden } from './policy/override.ts'
 import { otherClient, webClients } from './protocol/web/clients.ts'
 import { openAccounts } from './store/accounts.ts'
@@ -45,6 +50,8 @@ export interface Log {
   error(about: object, text: string): void
   /** A shorter way to `info(record, 'decision')`. */
   decision?(record: object): void
+  /** What is worth a line; set where the configuration says so anew. */
+  level?: string
 }
 
 export interface Gateway {
@@ -53,11 +60,14 @@ export interface Gateway {
     readonly https: number
     readonly mpd: number | undefined
     readonly plainMpd: number | undefined
+    readonly metrics: number | undefined
   }
   /** SHA-256 of the certificate that people compare. */
   readonly fingerprint: string
   /** A token for the first-run link; undefined once there is an account. */
   createSetup(): string | undefined
+  /** Reads the configuration anew, where it has a source. */
+  reload(): Promise<Outcome | undefined>
   close(): Promise<void>
 }
 
@@ -65,10 +75,12 @@ export interface Gateway {
  * Puts the house together: what stands here is who knows whom, and nothing else.
  *
  * @param deps.data the state's directory, made when it is not there
+ * @param deps.source where a newer configuration would be; without it the one given is for good
  * @throws Fault or Error naming what is in the way (a port, a file) and how to go on
  */
 export async function startGateway(deps: {
   readonly config: Config
+  readonly source?: Source
   readonly data: string
   readonly log: Log
   /** Caps and deadlines of the doors, for tests and benchmarks. */
@@ -79,7 +91,7 @@ export async function startGateway(deps: {
   }
   now(): number
 }): Promise<Gateway> {
-  const { config, data, log, now, limits = {} } = deps
+  const { config, source, data, log, now, limits = {} } = deps
   const closers: (() => unknown)[] = []
   const closing = <T>(part: T, close: (part: T) => unknown): T => {
     closers.unshift(() => close(part))
@@ -90,6 +102,9 @@ export async function startGateway(deps: {
   }
 
   try {
+    const force = createForce(config, ({ log: { level } }) => {
+      if (log.level !== undefined) log.level = level
+    })
     const accounts = closing(
       openAccounts({
         dir: data,
@@ -103,7 +118,12 @@ export async function startGateway(deps: {
       openAudit({
         dir: data,
         now,
-        ...config.audit,
+        get days() {
+          return force.config.audit.days
+        },
+        get megabytes() {
+          return force.config.audit.megabytes
+        },
         tee: (record) => (log.decision ? log.decision(record) : log.info(record, 'decision')),
         onProblem: (problem) =>
           problem
@@ -113,12 +133,11 @@ export async function startGateway(deps: {
       (part) => part.close(),
     )
     const { identity, sessions } = createIdentity({ accounts, now, onEvent: (event) => audit.writeSignIn(event) })
-    const policy = compile(config.roles, config)
-    const notify = closing(createNotify({ targets: config.notify, now, log }), (part) => part.close())
+    const notify = closing(createNotify({ targets: () => force.config.notify, now, log }), (part) => part.close())
     const quotas = createQuotas(
     // What cannot be read lifts nothing.
     const lifted = overridden(
-      () => policy,
+      () => force.policy,
       () => (accounts.ready ? accounts.overrides() : []),
     )
       closing(
@@ -133,7 +152,28 @@ export async function startGateway(deps: {
         (part) => part.close(),
       ),
     )
-    const gate = createGate({ policy: lifted, limiter: createLimiter(), quotas, audit, alarm: notify.tell })
+    const players = new Map<string, OpenPlayer>()
+    const shows = config.listen.metrics
+    const metrics = shows ? createMetrics({ players, version: versionOf(), at: now() }) : undefined
+    const gate = createGate({
+      policy: lifted,
+      limiter: createLimiter(),
+      quotas,
+      audit,
+      alarm: notify.tell,
+      ...(metrics && { onDecision: metrics.decided }),
+    })
+    const watch =
+      source &&
+      closing(
+        createWatch({
+          source,
+          apply: force.apply,
+          log,
+          onOutcome: (result) => metrics?.reloaded(result, now()),
+        }),
+        (part) => part.close(),
+      )
 
     const names = () => machineNames(config.listen.https.names)
     const tls = closing(
@@ -142,7 +182,6 @@ export async function startGateway(deps: {
     )
 
     const onevent = closing(createOnevent({ path: join(data, 'onevent.sock'), now, log }), (part) => part.close())
-    const players = new Map<string, OpenPlayer>()
     for (const [name, place] of config.players) {
       players.set(
         name,
@@ -177,6 +216,7 @@ export async function startGateway(deps: {
         log,
         now,
         ready: () => accounts.ready,
+        config: () => watch?.state ?? 'current',
         ...(limits.http && { limits: limits.http }),
       }),
       (part) => part.close(),
@@ -226,14 +266,35 @@ export async function startGateway(deps: {
     )
     const ports = {
       https,
-      mpd: mpd ? await door.listen({ ...entrance(mpd, limits.mpd), tls }) : undefined,
-      plainMpd: plainMpd ? await door.listen({ ...entrance(plainMpd, limits.mpd), plain: plainMpd }) : undefined,
+      mpd: mpd
+        ? await door.listen({ ...entrance(mpd, () => force.config.listen.mpd, limits.mpd), tls })
+        : undefined,
+      plainMpd: plainMpd
+        ? await door.listen({
+            ...entrance(plainMpd, () => force.config.listen.plainMpd, limits.mpd),
+            plain: plainMpd,
+          })
+        : undefined,
+      metrics: undefined as number | undefined,
+    }
+    if (metrics && shows) {
+      const opened = await openMetrics({ ...shows, metrics, names: names(), log })
+      ports.metrics = closing(opened, (part) => part.close()).port
+    }
+    if (watch && source) {
+      const reload = async () => ({ file: resolvePath(source.file), problems: [], changes: [], ...(await watch.reload()) })
+      const opened = openControl({ path: join(data, 'control.sock'), words: new Map([['reload', reload]]) })
+      await opened.then(
+        (control) => closing(control, (part) => part.close()),
+        (error) => log.warn({ reason: messageOf(error) }, '`stagedoor reload` does not reach this gateway'),
+      )
     }
 
     return {
       ports,
       fingerprint: tls.fingerprint(),
       createSetup: () => (accounts.list().length === 0 ? sessions.createSetup() : undefined),
+      reload: async () => watch?.reload(),
       close,
     }
   } catch (error) {
@@ -271,16 +332,29 @@ function sources(players: Players): ReadonlyMap<string, EventSource> {
   return new Map<string, EventSource>([...rests(players), ...told])
 }
 
-/** A door as the configuration has it; what `limits` say of it goes before. */
-function entrance({ host, port, ...own }: MpdDoorConfig, limits: Partial<MpdDoorLimits> = {}) {
-  const { timeout, connections, connectionsEach } = own
+/** A door as the configuration has it, with the bounds of the one in force; what `limits` say of it goes before. */
+function entrance(
+  { host, port }: MpdDoorConfig,
+  inForce: () => MpdDoorConfig | false,
+  limits: Partial<MpdDoorLimits> = {},
+): Entrance {
   return {
     host,
     port,
-    ...(limits.silenceMs === undefined && { timeout }),
-    ...(limits.connections === undefined && { connections }),
-    ...(limits.connectionsEach === undefined && { connectionsEach }),
+    bounds() {
+      const { timeout, connections, connectionsEach } = inForce() || {}
+      return {
+        ...(limits.silenceMs === undefined && timeout !== undefined && { timeout }),
+        ...(limits.connections === undefined && connections !== undefined && { connections }),
+        ...(limits.connectionsEach === undefined && connectionsEach !== undefined && { connectionsEach }),
+      }
+    },
   }
+}
+
+/** This one's own, in a clone and in a package alike. */
+function versionOf(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 }
 
 /** A player as the HTTP door sees it. */

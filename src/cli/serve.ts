@@ -1,14 +1,16 @@
 import { connect } from 'node:net'
 import { hostname } from 'node:os'
+import { isatty } from 'node:tty'
 import { explain } from '../config/explain.ts'
 import { bare } from '../config/host.ts'
-import { loadConfig } from '../config/load.ts'
+import { loadConfig, takeSnapshot } from '../config/load.ts'
 import { addressesOf } from '../config/player.ts'
 import type { Config } from '../config/schema.ts'
 import { isShipped } from '../config/shipped.ts'
+import type { Source } from '../config/watch.ts'
 import { startDemo } from '../demo/player.ts'
 import { type Gateway, startGateway } from '../gateway.ts'
-import { parse, single } from './command.ts'
+import { type Io, parse, single } from './command.ts'
 import { warningsOf } from './config.ts'
 import { createLog } from './log.ts'
 
@@ -34,12 +36,21 @@ export const run = single(usage, async (args, io) => {
   const demo =
     values.demo || (values['demo-when-alone'] && isShipped(io.config) && alone.length === config.players.size)
   const log = createLog(config.log.level)
+  let gateway: Gateway | undefined
   const ended = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+    const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor))
+    process.on('SIGHUP', () => {
+      // A terminal that is closed sends the same, and whoever started us there means to be rid of us.
+      if (terminals.every((descriptor) => isatty(descriptor))) void gateway?.reload()
+      else resolve()
+    })
   })
   const stage = demo ? await startDemo() : undefined
-  const gateway = await startGateway({
-    config: stage ? withDemo(config, stage) : config,
+  const staged = (config: Config) => (stage ? withDemo(config, stage) : config)
+  gateway = await startGateway({
+    config: staged(config),
+    source: sourceOf(io, staged),
     data: io.data,
     log,
     now: io.now,
@@ -50,6 +61,23 @@ export const run = single(usage, async (args, io) => {
   await stage?.close()
   return 0
 })
+
+/** The file again and again, each time with the same players in place of its own as at the start. */
+function sourceOf({ config: file, env }: Io, staged: (config: Config) => Config): Source {
+  return {
+    file,
+    take() {
+      const { digest, load } = takeSnapshot(file, env)
+      return {
+        digest,
+        load() {
+          const loaded = load()
+          return loaded.config ? { ...loaded, config: staged(loaded.config) } : loaded
+        },
+      }
+    },
+  }
+}
 
 /** The names of the players that nobody answers for. */
 async function silent({ players }: Config): Promise<readonly string[]> {
@@ -93,6 +121,9 @@ function greeting(gateway: Gateway, config: Config, isDemo: boolean, alone: read
     `Stagedoor listens on ${at('/')}${player?.kind === 'mopidy' ? ' (JSON-RPC and WebSocket below /mopidy)' : ''}`,
     ...describePlayers(config, at),
     ...(ports.mpd === undefined ? [] : [`and for MPD clients, over TLS, on port ${ports.mpd}`]),
+    ...(ports.metrics === undefined
+      ? []
+      : [`and for Prometheus, without sign-in, on port ${ports.metrics} (/metrics)`]),
     ...(plainMpd && ports.plainMpd !== undefined
       ? [
           `WARNING: without TLS on port ${ports.plainMpd}, from ${plainMpd.from.join(', ')}, for at most: ${plainMpd.roles.join(', ')}`,

@@ -97,6 +97,8 @@ export function createGate(deps: {
   audit: AuditSink
   /** Hears of each refused call that nobody makes by mistake. Must neither throw nor block. */
   alarm?(call: Call): void
+  /** Hears of each decision, of those too that are too many to be written down. Must neither throw nor block. */
+  onDecision?(record: AuditRecord): void
 }): Gate {
   const { limiter, audit, quotas = createQuotas() } = deps
   const flood = createLimiter()
@@ -105,8 +107,14 @@ export function createGate(deps: {
 
   /** Records what was not sent. */
   function note(call: Call, record: AuditRecord): void {
+    deps.onDecision?.(record)
     if (!flood.take(call, [written])) audit.write(record)
     else if (!flood.take(call, [reminder])) audit.write({ ...record, reason: 'flood' })
+  }
+
+  function admitted(record: AuditRecord): void {
+    deps.onDecision?.(record)
+    audit.write(record)
   }
 
   /** Decides and counts, and records only a refusal: whether an admitted call goes is its list's to say. */
@@ -124,7 +132,7 @@ export function createGate(deps: {
     const binding = all.filter(({ isObserved }) => !isObserved)
     const empty = limiter.take(call, binding)
     if (empty) {
-      const fault = exhausted(empty)
+      const fault = exhausted(policy, call, empty)
       note(call, limited(call, empty.budget, fault.message))
       throw fault
     }
@@ -142,7 +150,7 @@ export function createGate(deps: {
     const lenient = drawn.filter(({ isObserved }) => isObserved)
     const short = trial.take(call, lenient)
     const would = over
-      ? { rule: over.budget.rate.rule, fault: exhausted(over) }
+      ? { rule: over.budget.rate.rule, fault: exhausted(policy, call, over) }
       : short && { rule: short.quota.rate.rule, fault: spentFault(policy, call, short) }
     const record = () =>
       would && !permit.observed
@@ -201,7 +209,7 @@ export function createGate(deps: {
         limiter.giveBack(permit.call, budgets)
         throw unkept.fault
       }
-      audit.write(record())
+      admitted(record())
       return permit
     },
     admitAll(calls) {
@@ -224,7 +232,7 @@ export function createGate(deps: {
       }
       const unkept = keep(passed)
       if (unkept) throw drop(unkept.fault, unkept.index)
-      for (const record of recordsOf(passed)) audit.write(record)
+      for (const record of recordsOf(passed)) admitted(record)
       return passed.map(({ permit }) => permit)
     },
     may,
@@ -309,15 +317,21 @@ function sayOf(asked: Call, { call, observed }: Permit): string | null {
   return `volume ${asked.touches.volume} was asked for, ${call.touches.volume} is set`
 }
 
-function exhausted({ budget, wait }: { readonly budget: Budget; readonly wait: number }): Fault {
-  return new Fault('limited', `too many calls: ${describeBudget(budget)}`, {
+function exhausted({ zone }: Policy, { at }: Call, { budget, wait }: Exhausted): Fault {
+  const { counts, rate } = budget
+  const most = `${rate.count} ${counts === '*' ? 'calls' : counts} in ${describeTime(rate.ms)}`
+  return new Fault('limited', `too many calls: not more than ${most}, again ${againAt(at, wait, zone)}`, {
     retryAfter: Math.ceil(wait / 1000),
-    rule: budget.rate.rule,
+    until: at + Math.ceil(wait),
+    rule: rate.rule,
   })
 }
 
-function describeBudget({ counts, rate }: Budget): string {
-  return `${rate.count} ${counts === '*' ? 'in all' : counts} per ${rate.ms / 1000} s`
+type Exhausted = NonNullable<ReturnType<Limiter['take']>>
+
+/** To the minute, and never before it is so. */
+function againAt(at: number, wait: number, zone: string): string {
+  return wait < 60_000 ? `in ${Math.ceil(wait / 1000)} s` : `at ${sayTime(at + wait + 59_999, at, zone)}`
 }
 
 /** Whether it adds what it does not name, and nobody has looked. */
@@ -344,9 +358,7 @@ function spentFault({ zone }: Policy, { at }: Call, { quota, weight, wait, left 
   if (wait === undefined) return new Fault('forbidden', `${most}, and these are ${weight}`, details)
   const rest = left.remaining === 0 ? '' : `, and ${left.remaining} ${left.remaining === 1 ? 'is' : 'are'} left`
   const until = at + wait
-  // To the minute, and never before it is so.
-  const when = wait < 60_000 ? `in ${Math.ceil(wait / 1000)} s` : `at ${sayTime(until + 59_999, at, zone)}`
-  return new Fault('limited', `${most}${rest}: again ${when}`, {
+  return new Fault('limited', `${most}${rest}: again ${againAt(at, wait, zone)}`, {
     ...details,
     reset: Math.ceil(left.resetMs / 1000),
     retryAfter: Math.ceil(wait / 1000),
@@ -375,7 +387,7 @@ function refusal(call: Call, denial: Denial): Fault {
     case 'expired':
       return new Fault('unauthenticated', 'the sign-in has ended: sign in again')
     case 'not-granted':
-      return new Fault('forbidden', `not allowed: ${denial.capability ?? capability}`, {
+      return new Fault('forbidden', `not allowed: ${describeMissing(call, denial.capability ?? capability)}`, {
         capability: denial.capability ?? capability,
       })
     case 'refused':
@@ -387,4 +399,15 @@ function refusal(call: Call, denial: Denial): Fault {
       return new Fault('forbidden', `not allowed: ${says()}`, details)
     }
   }
+}
+
+/** What nothing grants, in words for people, and to whom. */
+function describeMissing({ by, player }: Call, capability: Capability | Standing): string {
+  const text = isCapability(capability)
+    ? ` (${capabilities[capability].replace(/^./, (first) => first.toLowerCase())})`
+    : ''
+  const isNarrowed = by.kind === 'user' && (by.players !== undefined || (by.ceilings ?? []).length > 0)
+  const roles = by.kind === 'user' && !isNarrowed ? by.roles.join(' and ') : ''
+  const whom = isNarrowed ? ' by this door or token' : roles === '' ? '' : ` to ${roles}`
+  return `${capability}${text} is not granted${whom} at ${player}`
 }

@@ -60,6 +60,8 @@ export interface HttpDeps {
   readonly limits?: Partial<HttpLimits>
   /** Whether what we need ourselves (accounts, keys) is there. */
   ready(): boolean
+  /** Whether the newest configuration is in force; `current` when left out. */
+  config?(): 'current' | 'invalid'
   now(): number
 }
 

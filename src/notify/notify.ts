@@ -8,6 +8,8 @@ export type Target = { readonly webhook: string } | { readonly ntfy: string }
 export interface Notify {
   /** Tells everybody of a refused call, unless its caller was told of within the hour. Neither throws nor waits. */
   tell(call: Call): void
+  /** Tells everybody that the volume of a player cannot be kept below its room's ceiling, likewise. */
+  tellContest(player: string): void
   close(): Promise<void>
 }
 
@@ -32,6 +34,14 @@ interface Alarm {
   readonly at: string
 }
 
+/** Somebody turns it up again and again, past the gateway. */
+interface Contest {
+  readonly kind: 'contest'
+  readonly player: string
+  /** ISO 8601, UTC. */
+  readonly at: string
+}
+
 interface Message {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
@@ -39,7 +49,8 @@ interface Message {
 }
 
 export function createNotify(deps: {
-  readonly targets: readonly Target[]
+  /** Those that hear of an alarm of this moment. */
+  targets(): readonly Target[]
   /** Unix ms. */
   now(): number
   readonly log: { warn(about: object, text: string): void }
@@ -74,6 +85,14 @@ export function createNotify(deps: {
     return true
   }
 
+  /** @param about who or what it is of */
+  function spread(about: string, news: Alarm | Contest): void {
+    const all = targets()
+    if (all.length === 0 || ended.signal.aborted || !isNews(about, now())) return
+    waiting.push(...all.map((target) => messageTo(target, news)))
+    next()
+  }
+
   function next(): void {
     while (inFlight < limits.inFlight && !ended.signal.aborted) {
       const message = waiting.shift()
@@ -102,11 +121,9 @@ export function createNotify(deps: {
   }
 
   return {
-    tell(call) {
-      if (targets.length === 0 || ended.signal.aborted || !isNews(personOf(call.by), now())) return
-      const alarm = alarmOf(call)
-      waiting.push(...targets.map((target) => messageTo(target, alarm)))
-      next()
+    tell: (call) => spread(personOf(call.by), alarmOf(call)),
+    tellContest(player) {
+      spread(`contest ${player}`, { kind: 'contest', player: clean(player), at: new Date(now()).toISOString() })
     },
     async close() {
       waiting.length = 0
@@ -127,20 +144,26 @@ function alarmOf({ by, door, player, operation, at }: Call): Alarm {
   }
 }
 
-function messageTo(target: Target, alarm: Alarm): Message {
+function messageTo(target: Target, news: Alarm | Contest): Message {
   if ('webhook' in target) {
     return {
       url: new URL(target.webhook),
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(alarm),
+      body: JSON.stringify(news),
     }
   }
-  const { who, door, player, operation, at } = alarm
+  const [title, tags] = news.kind === 'alarm' ? ['alarm', 'rotating_light'] : ['volume', 'loud_sound']
   return {
     url: new URL(target.ntfy),
-    headers: { 'content-type': 'text/plain; charset=utf-8', title: 'Stagedoor: alarm', tags: 'rotating_light' },
-    body: `${who} tried ${operation} at ${player} (${door}), which is refused. ${at}`,
+    headers: { 'content-type': 'text/plain; charset=utf-8', title: `Stagedoor: ${title}`, tags },
+    body: sentenceOf(news),
   }
+}
+
+function sentenceOf(news: Alarm | Contest): string {
+  const { player, at } = news
+  if (news.kind === 'contest') return `The volume at ${player} is turned up again and again above its ceiling. ${at}`
+  return `${news.who} tried ${news.operation} at ${player} (${news.door}), which is refused. ${at}`
 }
 
 /** Short, and on one line. */

@@ -57,7 +57,7 @@ const day = 86_400_000
 export function openAudit(options: {
   readonly dir: string
   readonly now: () => number
-  /** What is older goes. */
+  /** What is older goes. This and the next are read each time that something may have to go. */
   readonly days: number
   /** What is more goes, the oldest first. The log beside the database may add 4 MB. */
   readonly megabytes: number
@@ -69,7 +69,7 @@ export function openAudit(options: {
   /** Records are being lost or cannot be written (a Fault or a number of lost ones), or no longer (undefined). */
   readonly onProblem?: (problem: { readonly fault?: Fault; readonly dropped: number } | undefined) => void
 }): AuditStore {
-  const { dir, now, days, megabytes, flushMs = 500, capacity = 10_000, tee, onProblem = () => {} } = options
+  const { dir, now, flushMs = 500, capacity = 10_000, tee, onProblem = () => {} } = options
   const file = join(dir, 'audit.sqlite')
   const db = openDatabase({ file, migrations, synchronous: 'NORMAL', busyMs: 50, check: false })
   db.exec('PRAGMA journal_size_limit = 4194304')
@@ -129,6 +129,7 @@ export function openAudit(options: {
   /** Deletes some of what is too old or too much. @returns whether there may be more */
   function trimSlice(): boolean {
     try {
+      const { days, megabytes } = options
       const size = pragma('page_count') - pragma('freelist_count')
       const tooMuch = size * pragma('page_size') > megabytes * 1_000_000
       let deleted = 0

@@ -1,22 +1,11 @@
-import {
-  chmodSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-  unlinkSync,
-} from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
-import { dirname, join } from 'node:path'
-import { Fault, messageOf } from '../call/fault.ts'
+import { createServer, type Socket } from 'node:net'
+import { Fault } from '../call/fault.ts'
 import { isObject, parseMessage } from '../protocol/jsonrpc/message.ts'
 import type { LibrespotEvent } from '../protocol/librespot/events.ts'
 import { type Onevent, readOnevent } from '../protocol/librespot/onevent.ts'
 import { type Canvas, createCanvas } from './canvas.ts'
 import type { PicturePlayer } from './player.ts'
+import { type PlacedSocket, placeSocket } from './socket.ts'
 
 /** What `librespot --onevent` tells, through the socket that `stagedoor onevent` writes to. */
 export interface OneventServer {
@@ -68,7 +57,7 @@ export function createOnevent({ path, now, log, limits: given }: OneventOptions)
   const speakers = new Map<string, Speaker>()
   const sockets = new Set<Socket>()
   let isListening = false
-  let inode: number | undefined
+  let placed: PlacedSocket | undefined
 
   const server = createServer((socket) => {
     // A closed door is seen at once by the bridge, which is called again with the next event.
@@ -147,64 +136,15 @@ export function createOnevent({ path, now, log, limits: given }: OneventOptions)
     },
     async listen() {
       if (isListening) return
-      try {
-        inode = await place(server, path)
-      } catch (error) {
-        throw error instanceof Fault ? error : new Fault('internal', `${path}: ${messageOf(error)}`, { cause: error })
-      }
+      placed = await placeSocket(server, path)
       isListening = true
     },
     async close() {
       isListening = false
       for (const socket of sockets) socket.destroy()
-      if (!server.listening) return
-      if (lookAt(path)?.ino === inode) unlinkSync(path)
-      await new Promise((resolve) => server.close(resolve))
+      await placed?.close()
     },
   }
-}
-
-/**
- * Binds where nobody else may look, and moves the socket to its place when its mode is right: it is at no moment open to
- * others, whatever the umask, and takes the place of a stale one in one step.
- *
- * @returns its inode
- * @throws Fault when something is in the way
- */
-async function place(server: ReturnType<typeof createServer>, path: string): Promise<number | undefined> {
-  const dir = dirname(path)
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
-  if ((statSync(dir).mode & 0o077) !== 0) chmodSync(dir, 0o700)
-  const there = lookAt(path)
-  if (there && !there.isSocket())
-    throw new Fault('internal', `${path}: is there already, and is no socket: move it away`)
-  if (there && (await answers(path))) throw new Fault('internal', `${path}: another gateway is listening there`)
-  const nest = mkdtempSync(join(dir, '.onevent-'))
-  const egg = join(nest, 's')
-  try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(egg, resolve))
-    chmodSync(egg, 0o600)
-    renameSync(egg, path)
-    return lookAt(path)?.ino
-  } finally {
-    rmSync(nest, { recursive: true, force: true })
-  }
-}
-
-/** What is there, and no link followed; undefined when nothing is. */
-function lookAt(path: string): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false })
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    const settle = (answer: boolean) => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.once('connect', () => settle(true)).once('error', () => settle(false))
-  })
 }
 
 function draw(canvas: Canvas, event: Onevent, at: number): void {

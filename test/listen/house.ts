@@ -125,6 +125,7 @@ export async function openHouse(
     reply?: (permit: Permit) => unknown
     up?: boolean
     ready?: boolean
+    config?: 'current' | 'invalid'
     /** Adds routes of other doors. */
     routes?: (app: App, parts: Parts) => Promise<void> | void
   } = {},
@@ -150,6 +151,7 @@ export async function openHouse(
     defaultPlayer: 'home',
     log: { error: (...line: unknown[]) => void logged.push(line) } as HttpDeps['log'],
     ready: () => options.ready ?? true,
+    config: () => options.config ?? 'current',
     now: () => 1e12,
     ...(options.limits && { limits: options.limits }),
   })

@@ -63,7 +63,7 @@ function createHouse(targets: readonly Target[], limits: Partial<NotifyLimits> =
   const clock = { now: start }
   const warnings: string[] = []
   const log = { warn: (about: object, text: string) => warnings.push(`${text} ${JSON.stringify(about)}`) }
-  const notify = createNotify({ targets, now: () => clock.now, log, limits })
+  const notify = createNotify({ targets: () => targets, now: () => clock.now, log, limits })
   onTestFinished(() => notify.close())
   return { notify, clock, warnings }
 }

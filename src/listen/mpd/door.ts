@@ -36,10 +36,16 @@ export interface MpdDoorOptions extends Omit<MpdClientDeps, 'identity' | 'limits
   readonly limits?: Partial<MpdDoorLimits>
 }
 
-/** One of the ways in. What is left out is as in the door's limits. */
+/** One of the ways in. */
 export interface Entrance {
   readonly host: string
   readonly port: number
+  /** Asked for with each connection that comes. */
+  readonly bounds?: () => EntranceBounds
+}
+
+/** What is left out is as in the door's limits. */
+export interface EntranceBounds {
   /** Seconds that a client may be silent outside of `idle`. */
   readonly timeout?: number
   readonly connections?: number
@@ -72,7 +78,7 @@ interface Place {
 /** What comes by one entrance, and how much of it may. */
 type Hall = ReturnType<typeof createHall>
 
-function createHall(limits: MpdDoorLimits, ceiling?: readonly string[]) {
+function createHall(limits: () => MpdDoorLimits, ceiling?: readonly string[]) {
   return { limits, ceiling, places: new Set<Place>(), bySource: createTally() }
 }
 
@@ -99,16 +105,16 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   const timer = setInterval(check, limits.checkMs).unref()
   const forget = options.identity.onChange(check)
 
-  function open({ timeout, connections, connectionsEach }: Partial<Entrance>, ceiling?: readonly string[]): Hall {
-    const hall = createHall(
-      {
+  function open({ bounds = () => ({}) }: Pick<Entrance, 'bounds'>, ceiling?: readonly string[]): Hall {
+    const hall = createHall(() => {
+      const { timeout, connections, connectionsEach } = bounds()
+      return {
         ...limits,
         ...(timeout !== undefined && { silenceMs: timeout * 1000 }),
         ...(connections !== undefined && { connections }),
         ...(connectionsEach !== undefined && { connectionsEach }),
-      },
-      ceiling,
-    )
+      }
+    }, ceiling)
     halls.add(hall)
     return hall
   }
@@ -116,9 +122,10 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   const inside = open({})
 
   /** A place for the socket as long as it is open; undefined, and the socket destroyed, when there is none. */
-  function admit(socket: Duplex, from: string, { places, bySource, limits }: Hall): Place | undefined {
+  function admit(socket: Duplex, from: string, { places, bySource, limits: most }: Hall): Place | undefined {
     const source = sourceOf(from)
-    if (places.size >= limits.connections || bySource.of(source) >= limits.connectionsEach) {
+    const { connections, connectionsEach } = most()
+    if (places.size >= connections || bySource.of(source) >= connectionsEach) {
       socket.destroy()
       turnAway(from, places.size)
       return undefined
@@ -154,7 +161,7 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
   }
 
   function serve(socket: Duplex, from: string, place: Place, hall: Hall, fingerprint?: string): void {
-    const { ceiling, limits } = hall
+    const { ceiling } = hall
     const arrival = {
       from,
       id: newId(),
@@ -166,7 +173,7 @@ export function createMpdDoor(options: MpdDoorOptions): MpdDoor {
         if (ceiling) expose(user)
       },
     }
-    const client = serveMpd(socket, arrival, { ...options, log, limits })
+    const client = serveMpd(socket, arrival, { ...options, log, limits: hall.limits() })
     clients.add(client)
     socket.once('close', () => clients.delete(client))
   }

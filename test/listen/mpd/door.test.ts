@@ -96,7 +96,7 @@ describe('places', () => {
   })
 
   test('an entrance says itself how many it takes', async () => {
-    await listen({ connections: 100 }, { connections: 2 })
+    await listen({ connections: 100 }, { bounds: () => ({ connections: 2 }) })
     const first = [secure(), secure()]
     await Promise.all(first.map((one) => one.hears('OK MPD 0.19.0\n')))
     const third = secure()
@@ -105,7 +105,7 @@ describe('places', () => {
     const other = await house.door.listen({
       host: '127.0.0.1',
       port: 0,
-      connectionsEach: 1,
+      bounds: () => ({ connectionsEach: 1 }),
       plain: { from: ['127.0.0.1/32'], roles: ['kid'] },
     })
     // What came by the one takes no place of the other.
@@ -113,8 +113,20 @@ describe('places', () => {
     await plain(other).end()
   })
 
+  test('what an entrance says now counts for who comes next, and leaves who is there', async () => {
+    let connections = 2
+    await listen({}, { bounds: () => ({ connections }) })
+    const first = [secure(), secure()]
+    await Promise.all(first.map((one) => one.hears('OK MPD 0.19.0\n')))
+    connections = 1
+    await secure().end()
+    for (const one of first) await one.asks('ping\n', 'OK\n')
+    connections = 3
+    await secure().hears('OK MPD 0.19.0\n')
+  })
+
   test('an entrance says itself how long one may be silent', async () => {
-    await listen({}, { timeout: 0.1 })
+    await listen({}, { bounds: () => ({ timeout: 0.1 }) })
     const silent = secure()
     await silent.asks('password owner-1\n', 'OK MPD 0.19.0\nOK\n')
     const inside = await house.client('owner-1')

@@ -113,7 +113,10 @@ describe('only device tokens', () => {
 
 describe('who may come in', () => {
   test('who comes from elsewhere gets not a byte, and takes no place', async () => {
-    const port = await listen({ connections: 1, plain: { from: ['10.0.0.0/8', 'fd00::/8'], roles: ['kid'] } })
+    const port = await listen({
+      bounds: () => ({ connections: 1 }),
+      plain: { from: ['10.0.0.0/8', 'fd00::/8'], roles: ['kid'] },
+    })
     const crowd = [1, 2, 3].map(() => dial(port))
     for (const one of crowd) {
       one.send('password owner-1\n')
