@@ -5,7 +5,7 @@ import type { Entry, Queue, QueueEntry } from './known.ts'
 const additions: ReadonlySet<Capability | Standing> = new Set(['queue.add', 'queue.replace'])
 const changes: ReadonlySet<Capability | Standing> = new Set(['queue.edit', 'queue.clear', ...additions])
 
-export function isAddition(capability: Capability | Standing): boolean {
+export function isAddition(capability: Capability | Standing): capability is 'queue.add' | 'queue.replace' {
   return additions.has(capability)
 }
 

@@ -1,7 +1,7 @@
 import { type Call, personOf } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Queue, QueueEntry } from '../call/known.ts'
-import { addsToQueue } from '../call/queue.ts'
+import { addsToQueue, leastAdded } from '../call/queue.ts'
 import type { PlayerLog } from './player.ts'
 import type { QueueEye, Sighting } from './queue.ts'
 
@@ -26,6 +26,8 @@ export interface LedgerDeps {
   readonly eye: QueueEye
   /** How many entries more the person who makes this call may have there, where the queue is as the call has it. */
   room(call: Call): number
+  /** Hears of a call that left so many more entries in the queue than it named. */
+  counted?(call: Call, more: number): void
   /** Takes entries out of the queue. */
   remove(ids: readonly number[]): Promise<void>
   readonly log: PlayerLog
@@ -53,7 +55,7 @@ const pauseMs = 500
 const doubtMs = 60_000
 const nothing: Taken = new Set()
 
-export function createLedger({ eye, room, remove, log, now }: LedgerDeps): Ledger {
+export function createLedger({ eye, room, counted, remove, log, now }: LedgerDeps): Ledger {
   const hearings = new Set<Hearing>()
   let seen: Sighting | undefined
   let queue: Queue = { entries: [] }
@@ -123,7 +125,13 @@ export function createLedger({ eye, room, remove, log, now }: LedgerDeps): Ledge
       await eye.calm()
       await persist(hearing)
       hearings.delete(hearing)
-      return await cut(hearing, calls)
+      // Somebody else's could be among them.
+      if (hearing.came.size === 0 || !hearing.isAlone || hearing.era !== era) return nothing
+      const adding = calls.filter(addsToQueue)
+      const taken = await cut(hearing, adding)
+      const more = hearing.came.size - taken.size - adding.reduce((sum, call) => sum + leastAdded(call), 0)
+      if (more > 0) for (const call of adding.slice(0, 1)) counted?.(call, more)
+      return taken
     } catch (error) {
       if (hearings.has(hearing)) hearing.doubtUntil = now() + doubtMs
       log.warn({ error: Fault.from(error).message }, 'what was added to a queue cannot be told')
@@ -143,12 +151,9 @@ export function createLedger({ eye, room, remove, log, now }: LedgerDeps): Ledge
     }
   }
 
-  async function cut(hearing: Hearing, calls: readonly Call[]): Promise<Taken> {
-    const { came } = hearing
-    // Somebody else's could be among them.
-    if (came.size === 0 || !hearing.isAlone || hearing.era !== era) return nothing
+  async function cut({ came }: Hearing, adding: readonly Call[]): Promise<Taken> {
     const before = { entries: queue.entries.filter(({ id }) => !came.has(id)) }
-    const rooms = calls.filter(addsToQueue).map((call) => room({ ...call, known: { ...call.known, queue: before } }))
+    const rooms = adding.map((call) => room({ ...call, known: { ...call.known, queue: before } }))
     const [most] = rooms.toSorted((a, b) => a - b)
     const there = queue.entries.flatMap(({ id }) => (came.has(id) ? [id] : []))
     // The player counts on: those that came last have the highest ids.

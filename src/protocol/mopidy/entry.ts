@@ -1,4 +1,5 @@
 import type { Entry } from '../../call/known.ts'
+import { isObject } from '../jsonrpc/message.ts'
 
 export interface Criteria {
   readonly tlid?: readonly number[]
@@ -21,3 +22,8 @@ export function byShuffled({ start, end }: { start?: number | null; end?: number
 }
 
 export const byTlids = ({ tlids }: { tlids: readonly number[] }): readonly Entry[] => tlids.map((id) => ({ id }))
+
+/** An answer that holds entries, without those. */
+export function withoutEntries(result: unknown, tlids: ReadonlySet<unknown>): unknown {
+  return Array.isArray(result) ? result.filter((entry) => !isObject(entry) || !tlids.has(entry.tlid)) : result
+}
