@@ -1,8 +1,12 @@
 import { type Call, createCall, type Origin, type Request } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Known, Matter } from '../call/known.ts'
+import { addsToQueue, afterwards } from '../call/queue.ts'
 import type { Scale } from '../call/scale.ts'
 import { type Gate, Refusal } from '../gate/gate.ts'
+import { byIds } from '../protocol/queue.ts'
+import type { Ledger, Taken } from '../upstream/ledger.ts'
+import { UpstreamError } from '../upstream/player.ts'
 import { createTurns, type Turns } from './turns.ts'
 
 /** Asks of a player, or of the network, what policy has to know before it can judge a call. */
@@ -15,17 +19,32 @@ export interface Inquiry {
    * What was looked up stays as it is until `go` is done, as far as it can be changed through the gateway.
    *
    * @param origin who asks, asked anew after waiting: a revocation reaches what is under way
-   * @throws Refusal naming the call for which nothing could be found out, and whatever `go` throws
+   * @param without the result without the entries of the queue that were taken out again, as there was no room for them
+   * @throws Fault, of several calls a Refusal naming the one for which nothing could be found out, and whatever `go` throws
    */
-  pass<T>(origin: () => Origin, calls: readonly Call[], go: (calls: readonly Call[]) => T | Promise<T>): T | Promise<T>
+  pass<T>(
+    origin: () => Origin,
+    calls: readonly Call[],
+    go: (calls: readonly Call[]) => T | Promise<T>,
+    without?: (result: T, taken: Taken) => T,
+  ): T | Promise<T>
 }
 
 export interface InquiryDeps {
-  readonly gate: Pick<Gate, 'mattersOf' | 'volumeScale'>
+  readonly gate: Pick<Gate, 'foresee' | 'mattersOf' | 'volumeScale'>
   readonly lookUps: Readonly<Record<Matter, LookUp>>
   /** A change of volume as what it comes to, for a person to whom `volume` is shown as `scale` has it. */
   resolve(request: Request, volume: number, scale: Scale | undefined): Request
+  /** Where it is known who added what to the queue. */
+  readonly keeper?: Keeper
   readonly turns?: Turns
+}
+
+export interface Keeper {
+  /** Whether a call, whoever makes it, waits until nobody else changes that queue. */
+  isTracked(call: Call): boolean
+  /** Undefined for a player whose queue cannot be seen. */
+  ledgerOf(player: string): Ledger | undefined
 }
 
 /** Asks nothing: what policy does not see, it refuses. */
@@ -40,43 +59,74 @@ const topics: Readonly<Record<Matter, Topic | undefined>> = {
   hosts: undefined,
 }
 
-export function createInquiry({ gate, lookUps, resolve, turns = createTurns() }: InquiryDeps): Inquiry {
-  /** A call with all that was found out about it. Nothing is asked twice: what was not found then is not known. */
-  async function look(origin: () => Origin, asked: Call, isChanged: (matter: Matter) => boolean): Promise<Call> {
-    const sought = new Set<Matter>()
+export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTurns() }: InquiryDeps): Inquiry {
+  /**
+   * A call with all that was found out about it. Nothing is asked twice: what was not found then is not known.
+   *
+   * @param given what is known before, from the calls that go with it
+   * @param prior those of them that come before it
+   */
+  async function look(
+    origin: () => Origin,
+    asked: Call,
+    given: Known,
+    hidden: ReadonlySet<Matter>,
+    prior: readonly Call[],
+  ): Promise<Call> {
+    const sought = new Set<Matter>(hidden)
     let known: Known = {}
     for (;;) {
       const from = { ...origin(), id: asked.id }
       const scale = gate.volumeScale(from.by, from.player, from.at)
       const request = known.volume === undefined ? asked : resolve(asked, known.volume, scale)
-      const call = createCall(from, request, known)
-      const missing = gate.mattersOf(call).filter((matter) => !sought.has(matter) && !isChanged(matter))
+      const call = createCall(from, known.queue ? byIds(request, known.queue) : request, known)
+      const missing = gate.mattersOf(call).filter((matter) => !sought.has(matter))
       if (missing.length === 0) return call
       // Whose hosts to look up is known when all addresses are.
       const next = missing.includes('adds') ? missing.filter((matter) => matter !== 'hosts') : missing
       for (const matter of next) sought.add(matter)
-      const found = await Promise.all(next.map((matter) => lookUps[matter](call)))
+      const found = await Promise.all(next.map((matter) => (given[matter] === undefined ? ask(matter, call) : given)))
       known = Object.assign({}, known, ...found)
+      const { queue } = known
+      if (queue && given.queue === undefined && next.includes('queue'))
+        known = { ...known, queue: prior.reduce(afterwards, queue) }
+    }
+  }
+
+  async function ask(matter: Matter, call: Call): Promise<Known> {
+    try {
+      return await lookUps[matter](call)
+    } catch (error) {
+      // What the player does not tell is not known.
+      if (error instanceof UpstreamError) return {}
+      throw error
     }
   }
 
   async function lookAll(origin: () => Origin, calls: readonly Call[]): Promise<readonly Call[]> {
     const seen: Call[] = []
-    // What a call of the same list changes is not known before it is done.
-    let isEdited = false
-    for (const call of calls) {
+    // What a call of the same list changes is not known before it is done, other than where it leaves the volume.
+    const hidden = new Set<Matter>()
+    let given: Known = {}
+    for (const asked of calls) {
       try {
-        seen.push(await look(origin, call, (matter) => matter === 'adds' && isEdited))
+        const call = await look(origin, asked, given, hidden, seen)
+        const queue = call.known.queue ?? given.queue
+        if (queue) given = { ...given, queue: afterwards(queue, call) }
+        seen.push(call)
+        const left = call.capability === 'volume.set' ? gate.foresee(call)?.touches.volume?.at(-1) : undefined
+        if (left !== undefined) given = { ...given, volume: left }
       } catch (error) {
-        throw new Refusal(Fault.from(error), seen.length)
+        const fault = Fault.from(error)
+        throw calls.length === 1 ? fault : new Refusal(fault, seen.length)
       }
-      isEdited ||= call.capability === 'playlists.edit' || call.capability === 'library.refresh'
+      if (asked.capability === 'playlists.edit' || asked.capability === 'library.refresh') hidden.add('adds')
     }
     return seen
   }
 
   return {
-    pass(origin, calls, go) {
+    pass(origin, calls, go, without) {
       const matters = calls.flatMap((call) => gate.mattersOf(call))
       const about = matters.map((matter) => topics[matter])
       // Who changes what others look up waits until what they found was used.
@@ -84,6 +134,8 @@ export function createInquiry({ gate, lookUps, resolve, turns = createTurns() }:
         if (capability === 'playlists.edit') about.push('playlists')
         if (capability === 'volume.set') about.push('volume')
       }
+      const isTracked = keeper !== undefined && calls.some((call) => keeper.isTracked(call))
+      if (isTracked) about.push('queue')
       if (matters.length === 0 && about.length === 0) return go(calls)
       const [{ player } = { player: '' }] = calls
       const keys = [...new Set(about)].filter((topic) => topic !== undefined).map((topic) => `${topic} ${player}`)
@@ -91,7 +143,10 @@ export function createInquiry({ gate, lookUps, resolve, turns = createTurns() }:
         const seen = await lookAll(origin, calls)
         // Somebody else's turn has begun, who may change what was found.
         if (turn.isOver) throw new Fault('player-timeout', 'looking up what this would do took too long')
-        return go(seen)
+        const ledger = isTracked && seen.some(addsToQueue) ? keeper.ledgerOf(player) : undefined
+        if (!ledger) return go(seen)
+        const { result, taken } = await ledger.hear(seen, () => go(seen))
+        return without && taken.size > 0 ? without(result, taken) : result
       })
     },
   }

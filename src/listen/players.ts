@@ -4,6 +4,7 @@ import { createCall, type Origin, type User } from '../call/call.ts'
 import type { Capability } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
+import type { Scale } from '../call/scale.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Identity } from '../identity/identity.ts'
 import { house } from '../protocol/house/catalog.ts'
@@ -38,7 +39,7 @@ export interface ShownPlayer {
 }
 
 export interface PlayersDeps extends SignInDeps {
-  readonly gate: Pick<Gate, 'admit' | 'may' | 'capabilitiesOf'>
+  readonly gate: Pick<Gate, 'admit' | 'may' | 'capabilitiesOf' | 'volumeScale'>
   readonly identity: Pick<Identity, 'identify' | 'renew' | 'onChange'>
   /** All of them, by name, in the order of the configuration. */
   readonly players: ReadonlyMap<string, ShownPlayer>
@@ -77,7 +78,9 @@ export function playersRoutes(app: App, deps: PlayersDeps): void {
   for (const [name, { picture: watched, art }] of players) {
     if (!watched) continue
     const show = (by: User, picture: Picture) => {
-      return view(picture, { queue: gate.may(by, name, 'queue.read'), art: gate.may(by, name, 'library.read') && art })
+      const scale = gate.volumeScale(by, name, now())
+      const may = { queue: gate.may(by, name, 'queue.read'), art: gate.may(by, name, 'library.read') && art }
+      return view(picture, may, scale)
     }
     app.get(`/players/${name}/state`, { exposeHeadRoute: false, preParsing }, async (request, reply) => {
       const by = admit(request, name, house['GET /players/{name}/state'])
@@ -117,11 +120,16 @@ export function artOf(name: string, clients: readonly WebClient[]): NonNullable<
 }
 
 /** What a player is doing, by what somebody may see of it. What they may not see is null, as is what is not known. */
-function view(picture: Picture, may: { readonly queue: boolean; readonly art: ShownPlayer['art'] | false }): Picture {
-  const { art, uri } = picture
+function view(
+  picture: Picture,
+  may: { readonly queue: boolean; readonly art: ShownPlayer['art'] | false },
+  scale: Scale | undefined,
+): Picture {
+  const { art, uri, volume } = picture
   return {
     ...picture,
     uri: may.queue ? uri : null,
+    volume: volume === null || !scale ? volume : scale.shown(volume),
     art: art === null || !may.art ? null : (may.art(art) ?? null),
   }
 }

@@ -1,16 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Call, createCall, type Origin, type Request } from '../call/call.ts'
+import { type Call, createCall, type Origin } from '../call/call.ts'
 import type { Catalog, Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
+import type { Known } from '../call/known.ts'
 import type { Gate } from '../gate/gate.ts'
 import { goLibrespot } from '../protocol/librespot/go.ts'
 import { librespotJava } from '../protocol/librespot/java.ts'
-import { resolveVolume } from '../protocol/librespot/volume.ts'
+import { resolveVolume, showAnswer } from '../protocol/librespot/volume.ts'
 import { bodyKind, bodyLimits, parseBody } from '../protocol/rest/body.ts'
 import { decodeRest } from '../protocol/rest/decode.ts'
 import { allowedMethods, findRow, queryOf } from '../protocol/rest/route.ts'
-import { type LiveState, type RestPlayer, UpstreamError } from '../upstream/player.ts'
+import { type RestPlayer, UpstreamError } from '../upstream/player.ts'
 import { type App, noRoute, prefixesOf } from './http.ts'
 import { type Inquiry, straight } from './inquiry.ts'
 import { HttpFault } from './problem.ts'
@@ -24,7 +25,7 @@ export interface RestServed {
 }
 
 export interface RestDeps extends SignInDeps {
-  readonly gate: Pick<Gate, 'admit' | 'mayCall'>
+  readonly gate: Pick<Gate, 'admit' | 'mayCall' | 'mattersOf' | 'volumeScale'>
   /** The players with an HTTP API, by name. */
   readonly players: ReadonlyMap<string, RestServed>
   /** The player at the root, when it is one of these. */
@@ -91,15 +92,28 @@ function restRoute(app: App, { deps, name, player, catalog, prefix, path, unread
     method: app.supportedMethods,
     url: prefix + path,
     exposeHeadRoute: false,
-    config: { raw: true },
+    config: { raw: true, player: name },
     bodyLimit: bodyLimits.bytes,
     preParsing: judge,
     async handler(request, reply) {
       const { method } = request
       const decoded = decodeRest(catalog, { method, path: target(request), body: bodyOf(request) })
-      // Between looking where the volume stands and sending nothing may happen, so there is no waiting in between.
-      const asked = createCall(origin(request), resolve(decoded, player.live))
-      const go = ([call]: readonly Call[]) => outcome(player.send(gate.admit(call as Call)))
+      const { needs, shows } = decoded.operation
+      const scaleOf = ({ by, at }: Origin) => gate.volumeScale(by, name, at)
+      /** A change of volume as what it comes to, where that is known; what it is not known of, only some may ask. */
+      const resolve = (from: Origin, known?: Known): Call => {
+        const call = createCall(from, decoded, known)
+        const { live } = player
+        const isAsked = needs === 'steps' || (needs === 'volume' && gate.mattersOf(call).includes('volume'))
+        return live && isAsked ? createCall(from, resolveVolume(decoded, live, scaleOf(from)), known) : call
+      }
+      const go = async ([asked]: readonly Call[]) => {
+        // Between looking where the volume stands and sending nothing may happen, so there is no waiting in between.
+        const call = resolve(asked as Call, asked?.known)
+        const value = await outcome(player.send(gate.admit(call)))
+        return shows === 'volume' ? showAnswer(value, scaleOf(call)) : value
+      }
+      const asked = resolve(origin(request))
       return answer(reply, request, await inquiry.pass(() => origin(request), [asked], go), unread)
     },
   })
@@ -111,11 +125,6 @@ export function rowOf(catalog: Catalog, { method }: FastifyRequest, target: stri
   if (route) return route.operation
   const methods = allowedMethods(catalog, target)
   throw noRoute(reply, methods.length === 0 ? undefined : methods)
-}
-
-/** A relative volume as the one it comes to, where that is known; what it is not known of, only some may ask. */
-function resolve(request: Request, live: LiveState | undefined): Request {
-  return live ? resolveVolume(request, live) : request
 }
 
 /** @throws Fault of whatever the player did; what it refused is the caller's fault */

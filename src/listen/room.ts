@@ -1,6 +1,7 @@
 import { createCall, type User } from '../call/call.ts'
 import type { Capability, Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
+import type { Scale } from '../call/scale.ts'
 import type { Gate } from '../gate/gate.ts'
 import { house } from '../protocol/house/catalog.ts'
 import {
@@ -10,7 +11,9 @@ import {
 } from '../protocol/librespot/events.ts'
 import { goLibrespot } from '../protocol/librespot/go.ts'
 import { librespotJava } from '../protocol/librespot/java.ts'
+import { tellsVolume as librespotTellsVolume, showEvent as showLibrespot } from '../protocol/librespot/volume.ts'
 import { eventCapability } from '../protocol/mopidy/events.ts'
+import { showEvent, tellsVolume } from '../protocol/mopidy/volume.ts'
 import type { RpcPlayer } from '../upstream/player.ts'
 import type { Answer } from './rpc.ts'
 
@@ -26,8 +29,18 @@ export interface Room {
   /** Gives a client that came in a seat of its own, for where the player has to know one from another. @throws Fault */
   join?(visitor: Visitor): Seat
   /** Hears what clients are to be told, and what it takes to be told; returns the way to stop hearing. */
-  listen(hear: (capability: Capability | Standing, write: () => string) => void): () => void
+  listen(hear: Hear): () => void
 }
+
+/**
+ * @param write the event for those to whom the player's volumes are as that has them
+ * @param tellsVolume it is not the same for everybody
+ */
+export type Hear = (
+  capability: Capability | Standing,
+  write: (scale: Scale | undefined) => string,
+  tellsVolume?: boolean,
+) => void
 
 /** A client at its seat. */
 export interface Visitor {
@@ -56,7 +69,8 @@ export function rpcRoom(player: string, { rpc, answer }: { readonly rpc: RpcPlay
     listen: (hear) =>
       rpc.onEvent((event) => {
         const capability = eventCapability.get(event.event)
-        if (capability !== undefined) hear(capability, () => JSON.stringify(event))
+        if (capability === undefined) return
+        hear(capability, (scale) => JSON.stringify(showEvent(event, scale)), tellsVolume(event))
       }),
   }
 }
@@ -82,9 +96,11 @@ export function eventsRoom(
     },
     listen: (hear) =>
       player.onEvent((event) => {
-        if (kind === 'librespot') return hear(operation.capability, () => JSON.stringify(event))
-        const capability = librespotCapability(kind, event.type)
-        if (capability !== undefined) hear(capability, () => writeEvent(kind, event))
+        const own = kind === 'librespot' ? operation.capability : librespotCapability(kind, event.type)
+        if (own === undefined) return
+        const write = (shown: LibrespotEvent) =>
+          kind === 'librespot' ? JSON.stringify(shown) : writeEvent(kind, shown)
+        hear(own, (scale) => write(showLibrespot(event, scale)), librespotTellsVolume(event))
       }),
   }
 }

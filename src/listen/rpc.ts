@@ -6,6 +6,8 @@ import { rpcError } from '../protocol/jsonrpc/error.ts'
 import { messageLimits, parseMessage } from '../protocol/jsonrpc/message.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { describe } from '../protocol/mopidy/describe.ts'
+import { withoutEntries } from '../protocol/mopidy/entry.ts'
+import { showVolume } from '../protocol/mopidy/volume.ts'
 import { type RpcPlayer, UpstreamError } from '../upstream/player.ts'
 import { createBuckets } from './bucket.ts'
 import { type Inquiry, straight } from './inquiry.ts'
@@ -88,11 +90,14 @@ async function perform(deps: RpcDeps, message: unknown, caller: Caller): Promise
   const { gate, player, rpc, now, inquiry = straight } = deps
   const request = decode(mopidy, message)
   const origin = (): Origin => ({ id: caller.id, by: caller.by(), door: caller.door, player, at: now() })
-  return inquiry.pass(origin, [createCall(origin(), request)], ([call]) => {
+  const go = async ([call]: readonly Call[]) => {
     const permit = gate.admit(call as Call)
-    if (request.operation.name !== 'core.describe') return rpc.send(permit)
-    return describe((row) => gate.mayCall(permit.call.by, player, row))
-  })
+    const { by } = permit.call
+    if (request.operation.name === 'core.describe') return describe((row) => gate.mayCall(by, player, row))
+    const result = await rpc.send(permit)
+    return request.operation.shows === 'volume' ? showVolume(result, gate.volumeScale(by, player, now())) : result
+  }
+  return inquiry.pass(origin, [createCall(origin(), request)], go, withoutEntries)
 }
 
 /** JSON-RPC 2.0 §4.1, §5: a notification hears nothing, except that it was no request at all. */

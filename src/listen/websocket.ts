@@ -13,7 +13,7 @@ import { createBuckets, createTally } from './bucket.ts'
 import { credentialOf } from './credential.ts'
 import type { Hosts } from './hosts.ts'
 import { HttpFault } from './problem.ts'
-import { type Room, rpcRoom, type Seat } from './room.ts'
+import { type Hear, type Room, rpcRoom, type Seat } from './room.ts'
 import type { Answer } from './rpc.ts'
 import { checkUpgrade, refuseUpgrade, targetOf } from './upgrade.ts'
 import { type Client, clientDefaults, createClient } from './wsclient.ts'
@@ -114,14 +114,17 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     const target = targetOf(request.url)
     const player = target?.player ?? deps.defaultPlayer
     const room = rooms.find((each) => each.player === player && each.paths.includes(target?.path ?? ''))
-    if (!target || !room) throw new HttpFault(404, 'unknown-operation', 'nothing is here')
+    // Whoever has not signed in learns nothing of the players' names.
+    if (!room && target?.player === undefined) throw nothing()
     const isOwn = deps.hosts.isOwnOrigin(request)
     if (isOwn === false) throw new Fault('forbidden', 'a page of another origin may not connect')
     if (addresses.of(peer) >= limits.perAddress) throw tooMany('too many connections from this address')
     if (unidentified >= limits.unidentified) throw tooMany('too many connections at once')
 
     const credential =
-      target.ticket === undefined ? credentialOf(request.headers) : ({ kind: 'ticket', ticket: target.ticket } as const)
+      target?.ticket === undefined
+        ? credentialOf(request.headers)
+        : ({ kind: 'ticket', ticket: target.ticket } as const)
     // RFC 6455 §10.2: browsers send cookies along with the WebSocket of any page, so the page must be ours.
     if (credential.kind === 'cookie' && !isOwn) throw new Fault('forbidden', 'a cookie needs the Origin it belongs to')
 
@@ -132,7 +135,7 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     if (socket.destroyed) return
     if (closing) throw shuttingDown()
     if (by.kind !== 'user') throw new Fault('unauthenticated', 'sign in first')
-    if (gate.capabilitiesOf(by, player).length === 0) throw new Fault('forbidden', 'nothing there is for you')
+    if (!room || gate.capabilitiesOf(by, player).length === 0) throw nothing()
     if (accounts.of(by.id) >= limits.perAccount) throw tooMany('too many connections of this account')
     room.admit?.(by, deps.newId())
     const visit = createVisit(room, by, request.headers.host ?? '')
@@ -176,13 +179,17 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     return sum
   }
 
-  /** One event, written once, to those who may see it. */
-  function fanOut(room: Room, capability: Capability | Standing, write: () => string): void {
-    let text: string | undefined
+  /** One event to those who may see it, written once for all who see the same. */
+  function fanOut(room: Room, ...[capability, write, tellsVolume = false]: Parameters<Hear>): void {
+    /** By how loud a person's 100 is. */
+    const texts = new Map<number, string>()
     for (const [client, theirs] of clients) {
       if (theirs !== room) continue
       tell(client, room, capability, () => {
-        text ??= write()
+        const scale = tellsVolume ? gate.volumeScale(client.by, room.player, now()) : undefined
+        const most = scale?.most ?? 100
+        const text = texts.get(most) ?? write(scale)
+        texts.set(most, text)
         return text
       })
     }
@@ -200,7 +207,7 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     }
   }
 
-  const stops = rooms.map((room) => room.listen((capability, write) => fanOut(room, capability, write)))
+  const stops = rooms.map((room) => room.listen((...event) => fanOut(room, ...event)))
   stops.push(
     identity.onChange(() => {
       for (const client of clients.keys()) client.renew()
@@ -233,6 +240,11 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
 interface Visit {
   seat: Seat | undefined
   client: Client | undefined
+}
+
+/** As where a player's name is nobody's, or not this person's. */
+function nothing(): Fault {
+  return new HttpFault(404, 'unknown-operation', 'nothing is here')
 }
 
 function tooMany(detail: string): Fault {

@@ -1,10 +1,12 @@
 import { goHand, type Hand, javaHand, mopidyHand, mpdHand } from './hand.ts'
+import { type Informant, librespotInformant, mopidyInformant, mpdInformant } from './informant.ts'
 import { createGoLibrespot, createLibrespotJava } from './librespot.ts'
 import { createMopidy } from './mopidy.ts'
 import { createMpd } from './mpd.ts'
 import type { OneventPlayer, OneventServer } from './onevent.ts'
 import { createPainter } from './picture.ts'
 import type { MpdPlayer, PicturePlayer, PlayerLog, RestPlayer, RpcPlayer } from './player.ts'
+import { mopidyQueue, mpdQueue, type QueueEye } from './queue.ts'
 import { mopidySitter, mpdSitter } from './sitter.ts'
 import { createZeroconf, type ZeroconfPlayer } from './zeroconf.ts'
 
@@ -35,6 +37,10 @@ export interface OpenPlayer {
   readonly picture: PicturePlayer | undefined
   /** What the gateway does there by itself; undefined for a kind that takes nothing. */
   readonly hand: Hand | undefined
+  /** What may be asked of it before a call is judged; undefined for a kind that answers nothing. */
+  readonly informant: Informant | undefined
+  /** What stands in its queue; undefined for a kind that does not tell. */
+  readonly queue: QueueEye | undefined
   /** Whether each of the ways it was configured with stands. */
   readonly up: boolean
   close(): Promise<void>
@@ -54,7 +60,7 @@ export function openPlayer(name: string, place: PlayerPlace, deps: PlayerDeps): 
         ...deps,
       })
       const hand = place.kind === 'go-librespot' ? goHand(rest) : javaHand(rest)
-      return assemble(place.kind, { rest, picture: rest, hand }, [rest])
+      return assemble(place.kind, { rest, picture: rest, hand, informant: librespotInformant(rest) }, [rest])
     }
     case 'librespot':
       return openLibrespot(name, place, deps)
@@ -67,14 +73,15 @@ function openMopidy({ http, mpd: address }: Kind<'mopidy'>, { log, now }: Player
   const rpc = createMopidy({ url: http, log, now })
   const mpd = address === undefined ? undefined : createMpd({ ...hostAndPort(address), log })
   const picture = createPainter(mopidySitter(rpc, now), now)
-  return assemble('mopidy', { rpc, mpd, picture, hand: mopidyHand(rpc) }, [picture, rpc, mpd])
+  const own = { hand: mopidyHand(rpc), informant: mopidyInformant(rpc), queue: mopidyQueue(rpc, mpd) }
+  return assemble('mopidy', { rpc, mpd, picture, ...own }, [picture, rpc, mpd])
 }
 
 function openMpd({ mpd: address }: Kind<'mpd'>, { log, now }: PlayerDeps): OpenPlayer {
   const mpd = createMpd({ ...hostAndPort(address), log })
   const picture = createPainter(mpdSitter(mpd, now), now)
-  const hand = mpdHand(mpd)
-  return assemble('mpd', { mpd, picture, hand }, [picture, hand, mpd])
+  const [hand, queue] = [mpdHand(mpd), mpdQueue(mpd)]
+  return assemble('mpd', { mpd, picture, hand, queue, informant: mpdInformant(mpd) }, [picture, hand, queue, mpd])
 }
 
 function openLibrespot(name: string, place: Kind<'librespot'>, deps: PlayerDeps): OpenPlayer {
@@ -90,7 +97,7 @@ function assemble(
   ways: { readonly [W in keyof Ways]?: Ways[W] },
   parts: readonly ({ close(): unknown } | undefined)[],
 ): OpenPlayer {
-  const { rpc, mpd, rest, zeroconf, onevent, picture, hand } = ways
+  const { rpc, mpd, rest, zeroconf, onevent, picture, hand, informant, queue } = ways
   return {
     kind,
     rpc,
@@ -100,6 +107,8 @@ function assemble(
     onevent,
     picture,
     hand,
+    informant,
+    queue,
     get up() {
       return [rpc, mpd, rest, zeroconf, onevent].every((way) => way?.up ?? true)
     },

@@ -181,7 +181,7 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
     return attempt([request], () =>
       inquiry.pass(from, [createCall(from(), request)], ([call]) => {
         const permit = gate.admit(call as Call)
-        return isLocal(name) ? answers[name](permit.call) : forward([permit], 'single')
+        return isLocal(name) ? answers[name](permit.call) : forward([permit], 'single', [request])
       }),
     )
   }
@@ -190,7 +190,7 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
     if (requests.length === 0) return write('OK\n')
     const framing = ok ? 'ok-list' : 'list'
     return attempt(requests, () =>
-      inquiry.pass(origin, readList(origin, requests), (calls) => forward(gate.admitAll(calls), framing)),
+      inquiry.pass(origin, readList(origin, requests), (calls) => forward(gate.admitAll(calls), framing, requests)),
     )
   }
 
@@ -229,15 +229,17 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
     }
   }
 
-  async function forward(permits: readonly Permit[], framing: Framing): Promise<void> {
+  /** @param requests as the client made them: what is sent may say it in other words */
+  async function forward(permits: readonly Permit[], framing: Framing, requests: readonly MpdRequest[]): Promise<void> {
+    const commands = requests.map(({ operation }) => commandOf(operation))
     try {
-      const broken = await relay(permits, framing, { link: presence.reach(), gate, settings: limits.settings, write })
+      const { settings } = limits
+      const broken = await relay(permits, framing, { link: presence.reach(), gate, settings, commands, write })
       if (broken?.code === 'limited') tellUnread()
       // Half an answer is out: whatever we said now would be taken for the rest of it.
       if (broken) part()
     } catch (error) {
-      const [first] = permits
-      await refuse(error, first ? commandOf(first.call.operation) : '')
+      await refuse(error, commands[0] ?? '')
     }
   }
 

@@ -17,6 +17,8 @@ export async function relay(
     readonly gate: Gate
     /** How many settings a connection may have. */
     readonly settings: number
+    /** The words that the client typed, by which errors name what was wrong. */
+    readonly commands: readonly string[]
     write(bytes: Uint8Array): void | Promise<void>
   },
 ): Promise<Fault | undefined> {
@@ -26,7 +28,7 @@ export async function relay(
   if (own > 0 && link.settings.length + own > to.settings) {
     throw new Fault('limited', 'too many settings for a connection')
   }
-  const view = createView(calls, framing, gate)
+  const view = createView(calls, framing, gate, to.commands)
   let begun = false
   try {
     await link.send(permits, view?.framing ?? framing, (bytes) => {

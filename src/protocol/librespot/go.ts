@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { agreeing, alarming, besides, catalog, needing, op, refuse } from '../../call/catalog.ts'
+import { agreeing, alarming, besides, catalog, needing, op, refuse, showing } from '../../call/catalog.ts'
 import { optional, param } from '../../call/param.ts'
 import { answering, flag, Name, nullable, number, text } from '../rest/answer.ts'
 import { ContextUri, TrackUri } from './id.ts'
@@ -22,8 +22,8 @@ const account = "it acts as the owner's account"
 /** go-librespot's REST API. A key stands once, in this spelling: the player itself would take any case and the last one. */
 export const goLibrespot = catalog('go-librespot', {
   'GET /': op('status.read'),
-  'GET /status': op('status.read'),
-  'GET /player/volume': op('status.read'),
+  'GET /status': showing('volume', op('status.read')),
+  'GET /player/volume': showing('volume', op('status.read')),
   'GET /events': op('status.read'),
 
   'POST /player/resume': op('playback.control'),
@@ -41,7 +41,7 @@ export const goLibrespot = catalog('go-librespot', {
   'POST /player/next': needing('track', besides({ uri: 'queue.add' }, op('playback.skip', { uri: optional(track) }))),
   'POST /player/prev': needing('track', op('playback.skip')),
   'POST /player/volume': needing(
-    'volume',
+    'steps',
     agreeing(notBelow('volume'), op('volume.set', { volume, relative: optional(on) })),
   ),
 

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { agreeing, alarming, besides, catalog, op, refuse, sending } from '../../call/catalog.ts'
+import { agreeing, alarming, besides, catalog, needing, op, refuse, sending } from '../../call/catalog.ts'
 import { optional, param, replaceable } from '../../call/param.ts'
 import { answering, flag, nullable, number, text } from '../rest/answer.ts'
 import { ContextUri, TrackUri } from './id.ts'
@@ -48,15 +48,18 @@ export const librespotJava = catalog('librespot-java', {
   'POST /player/resume': sending('form', op('playback.control')),
   'POST /player/next': sending('form', op('playback.skip')),
   'POST /player/prev': sending('form', op('playback.skip')),
-  'POST /player/volume-up': sending('form', op('volume.set')),
-  'POST /player/volume-down': sending('form', op('volume.set')),
+  'POST /player/volume-up': needing('volume', sending('form', op('volume.set'))),
+  'POST /player/volume-down': needing('volume', sending('form', op('volume.set'))),
   'POST /player/current': sending('form', op('status.read')),
   'POST /player/seek': sending('form', op('playback.control', { pos: milliseconds })),
-  'POST /player/set-volume': sending(
-    'form',
-    agreeing(
-      (args) => ((args.volume === undefined) === (args.step === undefined) ? 'either volume or step' : undefined),
-      op('volume.set', { volume: optional(volume), step: optional(step) }),
+  'POST /player/set-volume': needing(
+    'volume',
+    sending(
+      'form',
+      agreeing(
+        (args) => ((args.volume === undefined) === (args.step === undefined) ? 'either volume or step' : undefined),
+        op('volume.set', { volume: optional(volume), step: optional(step) }),
+      ),
     ),
   ),
   'POST /player/shuffle': sending('form', op('options.set', { val: on })),

@@ -1,6 +1,7 @@
 import type { Call, Principal } from '../../call/call.ts'
 import type { Capability } from '../../call/capability.ts'
 import { hidePaths } from '../../call/path.ts'
+import type { Scale } from '../../call/scale.ts'
 
 /** How commands are sent: one by itself, or a list with one `OK` for all or with a `list_OK` for each. */
 export type Framing = 'single' | 'list' | 'ok-list'
@@ -10,6 +11,7 @@ export interface Sight {
   may(by: Principal, player: string, capability: Capability): boolean
   sees(call: Call, uri: string): boolean
   isNarrowed(call: Call): boolean
+  volumeScale(by: Principal, player: string, at: number): Scale | undefined
 }
 
 /** What one person gets to see of an answer. */
@@ -29,10 +31,20 @@ const encoder = new TextEncoder()
 const utf8 = new TextDecoder()
 const keep: Judge = () => 'keep'
 
-/** The view on the answers to these calls, sent together; undefined when all of it may be seen as it comes. */
-export function createView(calls: readonly Call[], framing: Framing, sight: Sight): View | undefined {
+/**
+ * The view on the answers to these calls, sent together; undefined when all of it may be seen as it comes.
+ *
+ * @param commands the words that the client typed, where calls were made of others; an error names the client's
+ */
+export function createView(
+  calls: readonly Call[],
+  framing: Framing,
+  sight: Sight,
+  commands: readonly string[] = [],
+): View | undefined {
   const judges = calls.map((call) => judgeOf(call, sight))
-  if (judges.every((judge) => judge === undefined)) return undefined
+  const isReworded = calls.some(({ operation: { name } }, i) => commands[i] !== undefined && !isOf(name, commands[i]))
+  if (!isReworded && judges.every((judge) => judge === undefined)) return undefined
   const asks = framing === 'list' && calls.length > 1 ? 'ok-list' : framing
   const unasked = asks !== framing
   let item = 0
@@ -47,12 +59,20 @@ export function createView(calls: readonly Call[], framing: Framing, sight: Sigh
       judge = judges[item] ?? keep
       return unasked ? 'drop' : 'keep'
     }
-    if (is(bytes, at, end, 'OK') || startsWith(bytes, at, 'ACK [')) return 'keep'
+    if (is(bytes, at, end, 'OK')) return 'keep'
+    if (startsWith(bytes, at, 'ACK [')) return isReworded ? reword(utf8.decode(bytes.subarray(at, end))) : 'keep'
     if (startsWith(bytes, at, 'binary: ')) {
       piece = Number(utf8.decode(bytes.subarray(at + 8, end))) + 1
       return 'keep'
     }
     return judge(bytes, at, end)
+  }
+
+  /** An error that names the command as its client typed it. */
+  function reword(line: string): Uint8Array {
+    const index = Number(/^ACK \[\d+@(\d+)\]/.exec(line)?.[1])
+    const named = commands[index] === undefined ? line : line.replace(/\{[^}]+\}/, `{${commands[index]}}`)
+    return encoder.encode(`${named}\n`)
   }
 
   return {
@@ -93,8 +113,29 @@ function judgeOf(call: Call, sight: Sight): Judge | undefined {
       return sight.isNarrowed(call) ? queueJudge((uri) => sight.sees(call, uri)) : undefined
     case 'library':
       return sight.isNarrowed(call) ? libraryJudge((uri) => sight.sees(call, uri)) : undefined
+    case 'volume':
+      return volumeJudge(call, sight)
     case undefined:
       return undefined
+  }
+}
+
+/** Whether a row is one of that command's. */
+function isOf(name: string, command: string): boolean {
+  return name === command || name.startsWith(`${command} `)
+}
+
+const volume = 'volume: '
+
+/** How loud it is to this person. */
+function volumeJudge({ by, player, at: time }: Call, sight: Sight): Judge | undefined {
+  const scale = sight.volumeScale(by, player, time)
+  if (!scale) return undefined
+  return (bytes, at, end) => {
+    if (!startsWith(bytes, at, volume)) return 'keep'
+    const text = utf8.decode(bytes.subarray(at + volume.length, end))
+    // A player without a mixer says -1.
+    return /^\d{1,3}$/.test(text) ? encoder.encode(`${volume}${scale.shown(Number(text))}\n`) : 'keep'
   }
 }
 
@@ -113,6 +154,7 @@ function statusJudge(call: Call, sight: Sight): Judge {
   ]
   const partition = encoder.encode(`partition: ${player}\n`)
   const isNarrowed = sight.isNarrowed(call)
+  const judgeVolume = volumeJudge(call, sight)
   // Players write addresses into their sentences, quoted or not, with blanks or not: nobody can tell where one ends.
   const wrong = (text: string) => (isNarrowed && /[/:]/.test(text) ? '…' : hidePaths(text))
   return (bytes, at, end) => {
@@ -120,6 +162,7 @@ function statusJudge(call: Call, sight: Sight): Judge {
     if (startsWith(bytes, at, 'error: '))
       return encoder.encode(`error: ${wrong(utf8.decode(bytes.subarray(at + 7, end)))}\n`)
     for (const key of hidden) if (startsWith(bytes, at, key)) return 'drop'
+    if (judgeVolume && startsWith(bytes, at, volume)) return judgeVolume(bytes, at, end)
     if (!startsWith(bytes, at, loaded)) return 'keep'
     const name = utf8.decode(bytes.subarray(at + loaded.length, end))
     return !name.includes('/') || sight.sees(call, name) ? 'keep' : 'drop'

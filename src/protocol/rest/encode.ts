@@ -20,7 +20,7 @@ export interface Encoded {
  */
 export function encodeRest({ operation, args }: Request): Encoded {
   const [method = ''] = operation.name.split(' ')
-  if (operation.needs === 'volume') throw new Fault('player-unreachable', 'where the volume stands is not known')
+  if (operation.needs === 'steps') throw new Fault('player-unreachable', 'where the volume stands is not known')
   if (method === 'ANY' || operation.name.endsWith('*')) throw new Fault('internal', `nobody sends ${operation.name}`)
   const path = writePath(operation, args)
   const inPath = new Set(pathParams(operation))

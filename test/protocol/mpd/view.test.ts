@@ -18,7 +18,12 @@ function calls(...asked: readonly string[]): Call[] {
 }
 
 function sight(sees: (uri: string) => boolean, may: (capability: Capability) => boolean = () => true): Sight {
-  return { may: (_, __, capability) => may(capability), sees: (_, uri) => sees(uri), isNarrowed: () => true }
+  return {
+    may: (_, __, capability) => may(capability),
+    sees: (_, uri) => sees(uri),
+    isNarrowed: () => true,
+    volumeScale: () => undefined,
+  }
 }
 const local = sight((uri) => uri.startsWith('local:'))
 const everything = sight(() => true)
@@ -167,10 +172,20 @@ test('nobody looks where nothing can be hidden', () => {
   expect(createView(calls('outputs', 'albumart x 0'), 'list', local)).toBeUndefined()
 })
 
-test('every command whose answer holds addresses says so', () => {
+test('every command whose answer holds addresses, or how loud it is, says so', () => {
   const shown = rows.filter(({ shows }) => shows !== undefined).map(({ name }) => name)
   expect(shown.sort()).toEqual([
-    ...['currentsong', 'find', 'list', 'listall', 'listallinfo', 'listfiles', 'listplaylist', 'listplaylistinfo'],
+    ...[
+      'currentsong',
+      'find',
+      'getvol',
+      'list',
+      'listall',
+      'listallinfo',
+      'listfiles',
+      'listplaylist',
+      'listplaylistinfo',
+    ],
     ...['lsinfo'],
     ...['playlist', 'playlistfind', 'playlistid', 'playlistinfo', 'playlistsearch', 'plchanges', 'search'],
     ...['searchplaylist', 'status', 'sticker find'],
