@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { type Capability, capabilities } from '../call/capability.ts'
+import { isAddition } from '../call/queue.ts'
 import type { Setting } from './condition.ts'
 import { type ConstraintName, constraints, When } from './constraint.ts'
 import type { Condition, Grant, Policy, Rate, Role } from './decide.ts'
@@ -79,15 +80,17 @@ export type RolesConfig = Static<typeof RolesConfig>
 /** @param within what the conditions are bound in; the zone of this machine when left out */
 export function compile(roles: RolesConfig, within: Setting = { zone: Temporal.Now.timeZoneId() }): Policy {
   const compiled = new Map(Object.entries(roles).map(([role, config]) => [role, compileRole(role, config, within)]))
-  const tracked = trackedBy([...compiled.values()].flatMap(({ grants }) => grants))
+  const tracked = trackedBy([...compiled.values()])
   return { zone: within.zone, roles: compiled, ...(tracked && { tracked }) }
 }
 
-/** The players that grants of anybody need to be tracked; undefined for none. */
-function trackedBy(grants: readonly Grant[]): Policy['tracked'] {
+/** The players where it has to be known what comes of a call that adds to the queue; undefined for none. */
+function trackedBy(roles: readonly Role[]): Policy['tracked'] {
+  const grants = roles.flatMap((role) => role.grants)
   const tracking = grants.filter(({ conditions }) => conditions.some(({ tracks }) => tracks))
+  const isCounted = roles.some(({ quotas }) => [...quotas.keys()].some(isAddition))
+  if (isCounted || tracking.some(({ players }) => players === 'all')) return 'all'
   if (tracking.length === 0) return undefined
-  if (tracking.some(({ players }) => players === 'all')) return 'all'
   return new Set(tracking.flatMap(({ players }) => [...players]))
 }
 
