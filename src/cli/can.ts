@@ -1,26 +1,30 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createCall, type Request, type User } from '../call/call.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { type Call, createCall, type Request, type User } from '../call/call.ts'
 import type { Catalog } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Matter } from '../call/known.ts'
+import { touched } from '../call/param.ts'
+import type { Scale } from '../call/scale.ts'
 import { suggest } from '../config/explain.ts'
 import type { PlayerConfig } from '../config/player.ts'
 import { createGate } from '../gate/gate.ts'
 import { createLimiter } from '../gate/limiter.ts'
 import { sayTime } from '../policy/clock.ts'
-import type { Decision } from '../policy/decide.ts'
+import { type Decision, decide, mattersOf, type Override, type Policy } from '../policy/decide.ts'
 import { forecast } from '../policy/forecast.ts'
 import { house } from '../protocol/house/catalog.ts'
 import { decode as decodeRpc } from '../protocol/jsonrpc/decode.ts'
 import { parseMessage } from '../protocol/jsonrpc/message.ts'
 import { goLibrespot } from '../protocol/librespot/go.ts'
-import { librespotJava } from '../protocol/librespot/java.ts'
+import { javaVolume, librespotJava } from '../protocol/librespot/java.ts'
 import { resolveVolume } from '../protocol/librespot/volume.ts'
 import { zeroconf } from '../protocol/librespot/zeroconf.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { decode as decodeMpd } from '../protocol/mpd/decode.ts'
 import { tokenize } from '../protocol/mpd/token.ts'
+import { resolve } from '../protocol/resolve.ts'
 import { parseBody } from '../protocol/rest/body.ts'
 import { decodeRest } from '../protocol/rest/decode.ts'
 import { findRow } from '../protocol/rest/route.ts'
@@ -57,21 +61,23 @@ export const run = single(usage, async (args, io) => {
   const [who = '', door = '', command = '', params] = words
   const { config, where } = configOf(io)
   const { players, roles } = config
-  const policy = policyOf(config)
-  const at = values.at === undefined ? io.now() : readMoment(values.at, io.now(), policy.zone)
+  const compiled = policyOf(config)
+  const at = values.at === undefined ? io.now() : readMoment(values.at, io.now(), compiled.zone)
   const volume = values.volume === undefined ? undefined : levelOf(values.volume)
   const player = values.player ?? playerFor(door, command, players)
   if (!players.has(player)) throw new Misuse(`no player ${player}: ${suggest(player, [...players.keys()])}`)
 
-  const by = await personOf(who, Object.keys(roles), io)
+  const { by, overrides } = await personOf(who, Object.keys(roles), io)
+  const policy = { ...compiled, overrides }
   const gate = createGate({ policy: () => policy, limiter: createLimiter(), audit: { write: () => {} } })
   const answer: Answer = { ...nothing, by: by.roles, player, zone: policy.zone }
   try {
     const asked = requestOf(door, command, params, players.get(player))
     const known = volume === undefined ? {} : { volume }
-    const call = createCall({ id: 'can', by, door: 'cli', player, at }, resolve(asked, volume), known)
+    const request = resolved(asked, volume, gate.volumeScale(by, player, at))
+    const call = createCall({ id: 'can', by, door: 'cli', player, at }, request, known)
     answer.capability = [call.capability, ...call.also].join(' and ')
-    answer.depends = gate.mattersOf(call).filter((matter) => known[matter as 'volume'] === undefined)
+    answer.depends = dependsOf(policy, call)
     const turn = forecast(policy, call)
     if (turn)
       answer.changes = { at: new Date(turn.at).toISOString(), allowed: turn.decision.allowed, ...setTo(turn.decision) }
@@ -123,6 +129,17 @@ const nothing = {
   changes: null,
 } as const
 
+/** What a refusal would have to know to be sure. */
+function dependsOf(policy: Policy, call: Call): readonly Matter[] {
+  const decision = decide(policy, call)
+  if (decision.allowed || decision.denial.reason !== 'unprovable') return []
+  const matters: readonly Matter[] = [
+    ...mattersOf(policy, call),
+    ...(isRelative(call, undefined) ? ['volume' as const] : []),
+  ]
+  return [...new Set(matters)].filter((matter) => call.known[matter] === undefined)
+}
+
 function levelOf(text: string): number {
   if (!/^(?:\d|[1-9]\d|100)$/.test(text)) throw new Misuse('--volume is from 0 to 100')
   return Number(text)
@@ -150,9 +167,25 @@ function playerFor(door: string, command: string, players: ReadonlyMap<string, P
   return found?.[0] ?? [...players.keys()][0] ?? ''
 }
 
-/** A change of volume as what it comes to, where it is known from where. */
-function resolve(request: Request, volume: number | undefined): Request {
-  return volume === undefined ? request : resolveVolume(request, { volume, steps: 100 })
+/** A change of volume as what it comes to from there. Without a player's own number of steps, those are taken it has of itself. */
+function resolvedAt(volume: number, request: Request, scale: Scale | undefined): Request {
+  const steps = request.operation.protocol === 'librespot-java' ? javaVolume : 100
+  return resolveVolume(resolve(request, volume, scale), { volume: Math.round((volume * steps) / 100), steps }, scale)
+}
+
+/** The request as it comes to the gate; as it was sent where it takes a volume that nobody said. */
+function resolved(request: Request, volume: number | undefined, scale: Scale | undefined): Request {
+  if (volume !== undefined) return resolvedAt(volume, request, scale)
+  return isRelative(request, scale) ? request : resolvedAt(0, request, scale)
+}
+
+/** Whether what it comes to depends on where the volume stands. */
+function isRelative(request: Request, scale: Scale | undefined): boolean {
+  const [lowest, highest] = [0, 100].map((volume) => {
+    const { operation, args } = resolvedAt(volume, request, scale)
+    return [args, touched(operation.params, args)]
+  })
+  return !isDeepStrictEqual(lowest, highest)
 }
 
 function restRequest(command: string, params: string | undefined, kind: PlayerConfig['kind']): Request {
@@ -162,9 +195,7 @@ function restRequest(command: string, params: string | undefined, kind: PlayerCo
   const operation = findRow(rows, method, path)?.operation
   const form = operation?.body === 'form' && !text.startsWith('{') ? 'form' : 'json'
   const body = parseBody(operation?.body === 'text' ? 'text' : form, new TextEncoder().encode(text))
-  const request = decodeRest(rows, { method, path, body })
-  // Without the player's own number of steps, an absolute volume is taken by those it has if nobody set another.
-  return request.args.relative === true ? request : resolveVolume(request, { volume: 0, steps: 100 })
+  return decodeRest(rows, { method, path, body })
 }
 
 function requestOf(door: string, command: string, params: string | undefined, player?: PlayerConfig): Request {
@@ -181,17 +212,23 @@ function requestOf(door: string, command: string, params: string | undefined, pl
   })
 }
 
+interface Asker {
+  readonly by: User
+  /** What was lifted with an end. */
+  readonly overrides: readonly Override[]
+}
+
 /** Somebody with an account, or somebody who only has the role of that name. */
-async function personOf(who: string, roles: readonly string[], io: Io): Promise<User> {
+async function personOf(who: string, roles: readonly string[], io: Io): Promise<Asker> {
   const person = { kind: 'user', session: 'can', until: Number.MAX_SAFE_INTEGER, from: 'cli' } as const
   // Asking must not create a database.
-  const account = existsSync(join(io.data, 'accounts.sqlite'))
-    ? await withAccounts(io, (accounts) => accounts.byName(who))
-    : undefined
+  const { account, overrides } = existsSync(join(io.data, 'accounts.sqlite'))
+    ? await withAccounts(io, (accounts) => ({ account: accounts.byName(who), overrides: accounts.overrides() }))
+    : { account: undefined, overrides: [] }
   if (account?.disabled) throw new Fault('forbidden', `the account ${who} is disabled`)
-  if (account) return { ...person, id: account.id, name: account.name, roles: account.roles }
+  if (account) return { by: { ...person, id: account.id, name: account.name, roles: account.roles }, overrides }
   if (!roles.includes(who)) throw new Misuse(`neither an account nor a role: ${who}; ${suggest(who, roles)}`)
-  return { ...person, id: who, name: who, roles: [who] }
+  return { by: { ...person, id: who, name: who, roles: [who] }, overrides }
 }
 
 /** What would have to be looked up, in words. */

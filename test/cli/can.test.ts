@@ -179,6 +179,18 @@ roles:
       /^denied: not allowed: maxVolume 60/,
     )
     expect((await at('kid', louder, '--volume', '101')).status).toBe(2)
+    expect(
+      (
+        await at(
+          'kid',
+          ['rest', 'POST /player/volume {"volume":-5,"relative":true}'],
+          '--volume',
+          '44',
+          '--at',
+          '21:00',
+        )
+      ).out,
+    ).toMatch(/^allowed: /)
   })
 
   test('asks for a player that exists', async () => {

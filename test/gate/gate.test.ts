@@ -87,7 +87,9 @@ describe('admit', () => {
     expect(refusal.details).toEqual({ capability: 'volume.set', rule: 'roles.kid.grants[1].when.maxVolume' })
     expect(records).toMatchObject([{ outcome: 'denied', reason: 'constraint', touches: { volume: [41] } }])
     expect(fault(() => gate.admit(call(rows.volume))).message).toContain('cannot be known')
-    expect(fault(() => gate.admit(call(rows.clear))).message).toBe('not allowed: queue.clear')
+    expect(fault(() => gate.admit(call(rows.clear))).message).toBe(
+      'not allowed: queue.clear (empty the queue) is not granted to kid at home',
+    )
   })
 
   test('tells those who have not signed in to do so, and no more', () => {

@@ -44,7 +44,7 @@ test('who shows one is signed in without a password', async () => {
   await client.hears('OK MPD 0.19.0\n')
   await client.asks(
     'status\nclear\n',
-    `${status}ACK [4@0] {clear} ${permission('clear', 'not allowed: queue.clear')}\n`,
+    `${status}ACK [4@0] {clear} ${permission('clear', 'not allowed: queue.clear (empty the queue) is not granted to kid at home')}\n`,
   )
   expect(house.shown).toEqual([{ kind: 'certificate', fingerprint: fingerprintOf(new X509Certificate(mine.cert)) }])
   expect(house.shown[0]).toMatchObject({ fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) })

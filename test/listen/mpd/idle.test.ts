@@ -154,7 +154,10 @@ describe('at the door', () => {
     const kid = await house.client('kid-1')
     house.home.change('mixer')
     house.roles = { ...roles, kid: { grants: [{ allow: ['status.read'], on: ['bath'] }] } }
-    await kid.asks('idle mixer\n', `ACK [4@0] {idle} you don't have permission for "idle": not allowed: status.read\n`)
+    await kid.asks(
+      'idle mixer\n',
+      `ACK [4@0] {idle} you don't have permission for "idle": not allowed: status.read (see what is playing, the volume, the options and the progress, and hear about changes) is not granted to kid at home\n`,
+    )
     house.roles = roles
     kid.send('idle mixer\n')
     await kid.hears('changed: mixer\nOK\n')

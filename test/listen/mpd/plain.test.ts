@@ -21,14 +21,16 @@ async function enter(port: number, password?: string): Promise<Client> {
 }
 
 const local = ['127.0.0.0/8']
-const refused = `ACK [4@0] {clear} ${permission('clear', 'not allowed: queue.clear')}\n`
+const refused = `ACK [4@0] {clear} ${permission('clear', 'not allowed: queue.clear (empty the queue) is not granted by this door or token at home')}\n`
 
 describe('the ceiling', () => {
   test('holds for an owner', async () => {
     const port = await listen({ plain: { from: local, roles: ['kid'] } })
     const owner = await enter(port, 'owner-1')
     await owner.asks('status\nclear\nkill\n', `${status}${refused}`)
-    await owner.hears(`ACK [4@0] {kill} ${permission('kill', 'not allowed: server.admin')}\n`)
+    await owner.hears(
+      `ACK [4@0] {kill} ${permission('kill', 'not allowed: server.admin (configuration, mounts, kill, partitions, device name: whatever outlives a song) is not granted by this door or token at home')}\n`,
+    )
     await owner.asks('setvol 41\n', `ACK [4@0] {setvol} ${permission('setvol', 'not allowed: maxVolume 40')}\n`)
     await owner.asks('command_list_begin\nstatus\nclear\ncommand_list_end\n', refused.replace('@0', '@1'))
     expect(house.home.lines).toEqual(['status'])
@@ -42,14 +44,17 @@ describe('the ceiling', () => {
     await one.asks('password owner-1\nclear\n', `OK\n${refused}`)
     await one.asks('password owner-2\nclear\n', `OK\n${refused}`)
     await one.asks('password wrong\nclear\n', `ACK [3@0] {password} incorrect password\n${refused}`)
-    await one.asks('partition bath\nclear\n', `OK\n${refused}`)
+    await one.asks('partition bath\nclear\n', `OK\n${refused.replace(' at home', ' at bath')}`)
     expect(house.home.lines).toEqual([])
   })
 
   test('holds after each look at the account, and after its roles have changed', async () => {
     const port = await listen({ plain: { from: local, roles: ['kid'] } })
     const one = await enter(port, 'guest-1')
-    await one.asks('clear\n', `ACK [4@0] {clear} ${permission('clear', 'not allowed: queue.clear')}\n`)
+    await one.asks(
+      'clear\n',
+      `ACK [4@0] {clear} ${permission('clear', 'not allowed: queue.clear (empty the queue) is not granted by this door or token at home')}\n`,
+    )
     house.rolesOf.set('guest', ['owner'])
     house.change()
     await one.asks('status\nclear\n', `${status}${refused}`)
@@ -66,7 +71,10 @@ describe('the ceiling', () => {
   test('of a role that is not there allows nothing', async () => {
     const port = await listen({ plain: { from: local, roles: ['nobody'] } })
     const owner = await enter(port, 'owner-1')
-    await owner.asks('status\n', `ACK [4@0] {status} ${permission('status', 'not allowed: status.read')}\n`)
+    await owner.asks(
+      'status\n',
+      `ACK [4@0] {status} ${permission('status', 'not allowed: status.read (see what is playing, the volume, the options and the progress, and hear about changes) is not granted by this door or token at home')}\n`,
+    )
     await owner.asks('listpartitions\n', 'OK\n')
   })
 
