@@ -1,9 +1,10 @@
 import type { Call } from '../call/call.ts'
 import { messageOf } from '../call/fault.ts'
+import type { Matter } from '../call/known.ts'
 import type { Wall } from '../policy/clock.ts'
 import type { Hand } from '../upstream/hand.ts'
 import type { PicturePlayer } from '../upstream/player.ts'
-import { createSteward, type GovernLog, isWithin, type StewardDeps } from './house.ts'
+import { createSteward, type Ear, type GovernLog, isWithin, type StewardDeps } from './house.ts'
 
 /** A room whose volume is kept. */
 export interface Room {
@@ -12,9 +13,7 @@ export interface Room {
   readonly ceiling: Wall<number>
 }
 
-export interface Governor {
-  /** Hears of each call that was allowed, before it is sent. */
-  hear(call: Call): void
+export interface Governor extends Ear {
   /** Looks at every room, whether anything was told of it or not: what was missed or failed is made good. */
   look(): void
   close(): void
@@ -52,6 +51,10 @@ export function createGovernor(deps: GovernorDeps): Governor {
   const keepers = new Map([...deps.rooms].map(([name, room]) => [name, keep(name, room, deps)]))
   return {
     hear: (call) => keepers.get(call.player)?.hear(call),
+    // What somebody is permitted is known only where it leads.
+    mattersOf({ by, operation, player }) {
+      return operation.needs === 'volume' && by.kind === 'user' && keepers.has(player) ? volume : none
+    },
     look() {
       for (const { look } of keepers.values()) look()
     },
@@ -60,6 +63,9 @@ export function createGovernor(deps: GovernorDeps): Governor {
     },
   }
 }
+
+const none: readonly Matter[] = []
+const volume: readonly Matter[] = ['volume']
 
 /** What was permitted above the ceiling. */
 interface Leave {

@@ -1,4 +1,5 @@
 import { type Call, createCall, type Principal, type Request } from '../call/call.ts'
+import type { Matter } from '../call/known.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Hand } from '../upstream/hand.ts'
 
@@ -42,19 +43,31 @@ export function createSteward(
   }
 }
 
-/** A gate that tells of each call that may go, in order. @param hear must neither throw nor block */
-export function overhear(gate: Gate, hear: (call: Call) => void): Gate {
+/** Who goes by what others do. */
+export interface Ear {
+  /** Hears of each call that was allowed, in order and before it is sent. Must neither throw nor block. */
+  hear(call: Call): void
+  /** What it wants to be known of a call, besides what policy does. */
+  mattersOf(call: Call): readonly Matter[]
+}
+
+/** The same gate, with somebody who listens. */
+export function overhear(gate: Gate, ear: Ear): Gate {
   return {
     ...gate,
     admit(call) {
       const permit = gate.admit(call)
-      hear(permit.call)
+      ear.hear(permit.call)
       return permit
     },
     admitAll(calls) {
       const permits = gate.admitAll(calls)
-      for (const { call } of permits) hear(call)
+      for (const { call } of permits) ear.hear(call)
       return permits
+    },
+    mattersOf(call) {
+      const [asked, wanted] = [gate.mattersOf(call), ear.mattersOf(call)]
+      return wanted.length === 0 ? asked : [...new Set([...asked, ...wanted])]
     },
   }
 }

@@ -19,7 +19,15 @@ export const RoomVolume = Type.Union(
 )
 export type RoomVolume = Static<typeof RoomVolume>
 
+/** @param within looked at each time: what goes by the zone of the whole configuration goes by a newer one as well */
 export function roomCeiling(setting: RoomVolume, within: Setting): Wall<number> {
-  const { max, zone = within.zone } = typeof setting === 'number' ? { max: setting } : setting
-  return typeof max === 'number' ? always(max) : byHour(zone, max)
+  const { max, zone } = typeof setting === 'number' ? { max: setting } : setting
+  if (typeof max === 'number') return always(max)
+  let bound: { readonly zone: string; readonly wall: Wall<number> } | undefined
+  const wall = () => {
+    const here = zone ?? within.zone
+    if (bound?.zone !== here) bound = { zone: here, wall: byHour(here, max) }
+    return bound.wall
+  }
+  return { at: (time) => wall().at(time), changes: (time) => wall().changes(time) }
 }

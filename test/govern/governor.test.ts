@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { createCall, type Principal, type Request } from '../../src/call/call.ts'
 import { createGovernor, type GovernorLimits } from '../../src/govern/governor.ts'
 import { compile } from '../../src/policy/policy.ts'
 import { type RoomVolume, roomCeiling } from '../../src/policy/room.ts'
@@ -183,9 +184,16 @@ test('a call that was refused permits nothing', async () => {
   expect(told).toEqual(['setvol 60'])
 })
 
-test('a change of which nobody can say where it leads permits nothing', async () => {
-  const { stage, behind, told } = set()
-  stage.call(owner, rows.pause)
+test('a change is asked to be resolved for everybody, and one that was not permits nothing', async () => {
+  const { governor, stage, behind, told } = set()
+  const louder = { operation: rows.volume, args: { change: 20 } }
+  const asked = (by: Principal, player = 'home', request: Request = louder) =>
+    governor.mattersOf(createCall({ id: 'r', by, door: 'mpd', player, at: stage.now }, request))
+  expect(asked(owner)).toEqual(['volume'])
+  expect(asked(owner, 'elsewhere')).toEqual([])
+  expect(asked(owner, 'home', { operation: rows.setvol, args: { level: 80 } })).toEqual([])
+  expect(asked({ kind: 'house', name: 'queue', from: 'house' })).toEqual([])
+  stage.call(owner, louder.operation, louder.args)
   await behind(80)
   expect(told).toEqual(['setvol 60'])
 })

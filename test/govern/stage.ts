@@ -106,7 +106,7 @@ export function createStage(policy: () => Policy, now: number): Stage {
   const lines: string[] = []
   const audit = { write: (record: AuditRecord) => void records.push(record) }
   const plain = createGate({ policy, limiter: createLimiter(), audit })
-  const gate = overhear(plain, (call) => stage.hear(call))
+  const gate = overhear(plain, { hear: (call) => stage.hear(call), mattersOf: () => [] })
   let ids = 0
   const stage: Stage = {
     gate,

@@ -104,6 +104,20 @@ describe('what is told', () => {
   })
 })
 
+it('a volume that cannot be kept is told of the player alone, once an hour', async () => {
+  const ear = await createEar()
+  const { notify, clock } = createHouse([{ webhook: `${ear.url}/hook` }, { ntfy: `${ear.url}/topic` }])
+  for (let i = 0; i < 10; i++) notify.tellContest('den')
+  await vi.waitUntil(() => ear.heard.length === 2)
+  const [hook, ntfy] = ear.heard.toSorted((a, b) => String(a.url).localeCompare(String(b.url)))
+  expect(JSON.parse(hook?.body ?? '')).toEqual({ kind: 'contest', player: 'den', at: '2026-01-01T00:00:00.000Z' })
+  expect(ntfy?.headers).toMatchObject({ title: 'Stagedoor: volume', tags: 'loud_sound' })
+  expect(ntfy?.body).toBe('The volume at den is turned up again and again above its ceiling. 2026-01-01T00:00:00.000Z')
+  clock.now += hour
+  notify.tellContest('den')
+  await vi.waitUntil(() => ear.heard.length === 4)
+})
+
 describe('once per person and hour', () => {
   it('over all operations and however often it is tried', async () => {
     const ear = await createEar()
