@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join, resolve as resolvePath } from 'node:path'
+import type { Call } from './call/call.ts'
 import { messageOf } from './call/fault.ts'
+import { isAddition } from './call/queue.ts'
 import { createForce } from './config/force.ts'
 import type { WebConfig } from './config/player.ts'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
@@ -13,12 +15,14 @@ import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
 import { createQuotas } from './gate/quota.ts'
 import { overhear } from './govern/house.ts'
+import { createPrune } from './govern/prune.ts'
 import { startRounds, type Watched } from './govern/rounds.ts'
 import { createIdentity } from './identity/identity.ts'
 import { machineNames } from './listen/certificate.ts'
 import { openControl } from './listen/control.ts'
 import { createHosts } from './listen/hosts.ts'
 import { createHttp, type HttpLimits } from './listen/http.ts'
+import { createInquiry } from './listen/inquiry.ts'
 import { createMetrics, openMetrics } from './listen/metrics.ts'
 import { createMpdDoor, type Entrance, type MpdDoorLimits } from './listen/mpd/door.ts'
 import { artOf, playersRoutes, type ShownPlayer } from './listen/players.ts'
@@ -37,12 +41,14 @@ import { createNotify } from './notify/notify.ts'
 import { closing as endOf } from './policy/closing.ts'
 import { overridden } from './policy/override.ts'
 import { roomCeiling } from './policy/room.ts'
+import { resolve } from './protocol/resolve.ts'
 import { otherClient, webClients } from './protocol/web/clients.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
 import { openQuotas } from './store/quota.ts'
 import { createExtensions } from './upstream/extensions.ts'
 import { createIris } from './upstream/iris.ts'
+import { createLedger } from './upstream/ledger.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
 import { createWebServer } from './upstream/web.ts'
@@ -137,13 +143,13 @@ export async function startGateway(deps: {
       (part) => part.close(),
     )
     const { identity, sessions } = createIdentity({ accounts, now, onEvent: (event) => audit.writeSignIn(event) })
-    const notify = closing(createNotify({ targets: () => force.config.notify, now, log }), (part) => part.close())
-    const quotas = createQuotas(
     // What cannot be read lifts nothing.
     const lifted = overridden(
       () => force.policy,
       () => (accounts.ready ? accounts.overrides() : []),
     )
+    const notify = closing(createNotify({ targets: () => force.config.notify, now, log }), (part) => part.close())
+    const quotas = createQuotas(
       closing(
         openQuotas({
           dir: data,
@@ -215,6 +221,30 @@ export async function startGateway(deps: {
       ),
       (part) => part.close(),
     )
+    const ledgers = map(having(players, 'queue'), ({ queue }, name) => {
+      const remove = createPrune(name, queue, { gate, newId: randomUUID, now })
+      const counted = (call: Call, more: number) => {
+        for (const capability of [call.capability, ...call.also].filter(isAddition)) gate.charge(call, capability, more)
+      }
+      return closing(createLedger({ eye: queue, room: gate.roomFor, counted, remove, log, now }), (part) =>
+        part.close(),
+      )
+    })
+    // What is not found out is not known, and what depends on it is refused.
+    const inquiry = createInquiry({
+      gate,
+      resolve,
+      lookUps: {
+        volume: async ({ player }) => players.get(player)?.informant?.volume() ?? {},
+        hosts: async () => ({}),
+        adds: async () => ({}),
+        queue: async ({ player }) => {
+          const ledger = ledgers.get(player)
+          return ledger ? { queue: await ledger.look() } : {}
+        },
+      },
+      keeper: { isTracked: gate.isTracked, ledgerOf: (player) => ledgers.get(player) },
+    })
     const web = new Map<string, Web>()
     for (const [name, place] of config.players) {
       if (place.kind === 'mopidy' && place.web)
@@ -226,7 +256,7 @@ export async function startGateway(deps: {
     const defaultPlayer = [...config.players.keys()][0] as string
     const answers = map(having(players, 'rpc'), ({ rpc }, name) => {
       const onInternal = (fault: Error, request: string) => log.error({ err: fault.cause, request }, 'internal error')
-      return { rpc, answer: createAnswer({ gate, player: name, rpc, now, onInternal }) }
+      return { rpc, answer: createAnswer({ gate, player: name, rpc, inquiry, now, onInternal }) }
     })
 
     const hosts = createHosts(names())
@@ -242,13 +272,14 @@ export async function startGateway(deps: {
         log,
         now,
         ready: () => accounts.ready,
+        isPairing: (player) => players.get(player)?.zeroconf !== undefined && accounts.pairing(player) !== undefined,
         config: () => watch?.state ?? 'current',
         ...(limits.http && { limits: limits.http }),
       }),
       (part) => part.close(),
     )
     trustRoutes(http, tls)
-    const shared = { gate, identity, hosts, now }
+    const shared = { gate, identity, hosts, inquiry, now }
     restRoutes(http, { ...shared, players: rests(players), defaultPlayer })
     zeroconfRoutes(http, {
       ...shared,
@@ -272,7 +303,7 @@ export async function startGateway(deps: {
         players: answers,
         rooms: [
           ...[...sources(players)].map(([name, source]) => eventsRoom(name, source, shared)),
-          ...irisRooms(web, { gate, forwarded, now }),
+          ...irisRooms(web, { gate, forwarded, inquiry, now }),
         ],
         defaultPlayer,
         newId: randomUUID,
@@ -287,14 +318,20 @@ export async function startGateway(deps: {
     const { mpd, plainMpd } = config.listen
     const speakers = map(having(players, 'mpd'), ({ mpd }) => mpd)
     const door = closing(
-      createMpdDoor({ gate, identity, players: speakers, now, log, ...(limits.mpd && { limits: limits.mpd }) }),
+      createMpdDoor({
+        gate,
+        identity,
+        inquiry,
+        players: speakers,
+        now,
+        log,
+        ...(limits.mpd && { limits: limits.mpd }),
+      }),
       (part) => part.close(),
     )
     const ports = {
       https,
-      mpd: mpd
-        ? await door.listen({ ...entrance(mpd, () => force.config.listen.mpd, limits.mpd), tls })
-        : undefined,
+      mpd: mpd ? await door.listen({ ...entrance(mpd, () => force.config.listen.mpd, limits.mpd), tls }) : undefined,
       plainMpd: plainMpd
         ? await door.listen({
             ...entrance(plainMpd, () => force.config.listen.plainMpd, limits.mpd),
@@ -308,7 +345,12 @@ export async function startGateway(deps: {
       ports.metrics = closing(opened, (part) => part.close()).port
     }
     if (watch && source) {
-      const reload = async () => ({ file: resolvePath(source.file), problems: [], changes: [], ...(await watch.reload()) })
+      const reload = async () => ({
+        file: resolvePath(source.file),
+        problems: [],
+        changes: [],
+        ...(await watch.reload()),
+      })
       const opened = openControl({ path: join(data, 'control.sock'), words: new Map([['reload', reload]]) })
       await opened.then(
         (control) => closing(control, (part) => part.close()),
