@@ -49,6 +49,7 @@ import { openQuotas } from './store/quota.ts'
 import { createExtensions } from './upstream/extensions.ts'
 import { createIris } from './upstream/iris.ts'
 import { createLedger } from './upstream/ledger.ts'
+import { createNames, type NamesOptions } from './upstream/names.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
 import { createWebServer } from './upstream/web.ts'
@@ -99,6 +100,8 @@ export async function startGateway(deps: {
     readonly websocket?: Partial<WebsocketLimits>
     readonly mpd?: Partial<MpdDoorLimits>
   }
+  /** How names of hosts are looked up; as the system does when left out. */
+  readonly lookup?: NamesOptions['lookup']
   now(): number
 }): Promise<Gateway> {
   const { config, source, data, log, now, limits = {} } = deps
@@ -230,14 +233,15 @@ export async function startGateway(deps: {
         part.close(),
       )
     })
+    const resolver = createNames({ ...(deps.lookup && { lookup: deps.lookup }) })
     // What is not found out is not known, and what depends on it is refused.
     const inquiry = createInquiry({
       gate,
       resolve,
       lookUps: {
         volume: async ({ player }) => players.get(player)?.informant?.volume() ?? {},
-        hosts: async () => ({}),
-        adds: async () => ({}),
+        hosts: resolver.lookUp,
+        adds: async (call) => players.get(call.player)?.informant?.adds(call) ?? {},
         queue: async ({ player }) => {
           const ledger = ledgers.get(player)
           return ledger ? { queue: await ledger.look() } : {}

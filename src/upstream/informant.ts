@@ -1,6 +1,8 @@
+import type { Call } from '../call/call.ts'
 import type { Known } from '../call/known.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { mpd } from '../protocol/mpd/catalog.ts'
+import { addsOf } from './adds.ts'
 import type { MopidyPlayer } from './mopidy.ts'
 import type { WatchedMpd } from './mpd.ts'
 import type { RestPlayer } from './player.ts'
@@ -12,16 +14,24 @@ import type { RestPlayer } from './player.ts'
 export interface Informant {
   /** Where the volume stands, as the player has it at this moment. @throws Fault or UpstreamError */
   volume(): Promise<Pick<Known, 'volume'>>
+  /** What a call adds, or has looked up, without naming it. @throws Fault or UpstreamError */
+  adds(call: Call): Promise<Pick<Known, 'adds'>>
 }
 
-export function mopidyInformant(player: Pick<MopidyPlayer, 'ask'>): Informant {
+/** @param mpd the same player by its other way, which is the one that adds unnamed */
+export function mopidyInformant(
+  player: Pick<MopidyPlayer, 'ask'>,
+  mpd: Pick<WatchedMpd, 'ask'> | undefined,
+): Informant {
   return {
+    adds: async (call) => (mpd ? addsOf(mpd, call) : {}),
     volume: async () => heard(await player.ask({ operation: mopidy['core.mixer.get_volume'], args: {} })),
   }
 }
 
 export function mpdInformant(player: Pick<WatchedMpd, 'ask'>): Informant {
   return {
+    adds: (call) => addsOf(player, call),
     async volume() {
       const answer = await player.ask([{ operation: mpd.status, args: {} }])
       const found = /^volume: (\d{1,3})$/m.exec(answer)?.[1]
@@ -33,6 +43,7 @@ export function mpdInformant(player: Pick<WatchedMpd, 'ask'>): Informant {
 /** What is heard of these players is known without asking. */
 export function librespotInformant(player: Pick<RestPlayer, 'live'>): Informant {
   return {
+    adds: async () => ({}),
     async volume() {
       const { live } = player
       return live ? heard(Math.ceil((live.volume * 100) / live.steps)) : {}

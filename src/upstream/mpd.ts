@@ -11,7 +11,7 @@ import { createSeats } from './mpd/seat.ts'
 import { createShares } from './mpd/share.ts'
 import { untuned } from './mpd/tuning.ts'
 import { createWatch } from './mpd/watch.ts'
-import { checkQuestion, type MpdPlayer, type PlayerLog } from './player.ts'
+import { checkQuestion, type MpdPlayer, type PlayerLog, UpstreamError } from './player.ts'
 
 const defaults = {
   /**
@@ -62,7 +62,8 @@ export interface WatchedMpd extends MpdPlayer {
    * their turn like the rest.
    *
    * @param most bytes of all the answers
-   * @throws Fault also when one of them was refused, or they are longer than that
+   * @throws Fault also when one of them was refused (its cause is the UpstreamError), or they are longer than that (a
+   * RangeError)
    */
   ask(questions: readonly Request[], most?: number): Promise<string>
   /** Hears the name of each subsystem that changes; returns the way to stop hearing. */
@@ -74,6 +75,11 @@ export interface WatchedMpd extends MpdPlayer {
 }
 
 const mostAnswered = 64 * 1024
+
+function refusalIn(answer: string): UpstreamError | undefined {
+  const [, code = '', message = ''] = /^ACK \[(\d{1,9})@\d+\] \{\w*\} (.*)$/m.exec(answer) ?? []
+  return code === '' ? undefined : new UpstreamError({ code: Number(code), message, data: undefined })
+}
 
 /**
  * One player that speaks MPD, behind a few lines that all clients share.
@@ -139,15 +145,18 @@ export function createMpd({ host, port, log, limits: given, now = () => performa
       const own = { person: { id: '', reserve: false }, costly, isRead: true, tuning: untuned, channels: '' }
       const way = { from: pool, isSeated: false, settle: undefined }
       const job: Job = { text, frame: { ...plain, tells: true }, until: now() + ms, ms, ...own, ...way }
-      const unclear = () => reject(new Fault('player-unreachable', 'the player does not say what it was asked'))
+      const unclear = (cause?: Error) =>
+        reject(new Fault('player-unreachable', 'the player does not say what it was asked', { cause }))
       errands.start(job, {
         out(bytes) {
           length += bytes.length
           if (length <= most) pieces.push(bytes.slice())
         },
         done(count) {
-          if (count === Number.POSITIVE_INFINITY && length <= most) resolve(Buffer.concat(pieces).toString())
-          else unclear()
+          if (length > most) return unclear(new RangeError(`more than ${most} bytes`))
+          const answer = Buffer.concat(pieces).toString()
+          if (count === Number.POSITIVE_INFINITY) resolve(answer)
+          else unclear(refusalIn(answer))
         },
         fail: reject,
       })

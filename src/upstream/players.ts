@@ -73,7 +73,7 @@ function openMopidy({ http, mpd: address }: Kind<'mopidy'>, { log, now }: Player
   const rpc = createMopidy({ url: http, log, now })
   const mpd = address === undefined ? undefined : createMpd({ ...hostAndPort(address), log })
   const picture = createPainter(mopidySitter(rpc, now), now)
-  const own = { hand: mopidyHand(rpc), informant: mopidyInformant(rpc), queue: mopidyQueue(rpc, mpd) }
+  const own = { hand: mopidyHand(rpc), informant: mopidyInformant(rpc, mpd), queue: mopidyQueue(rpc, mpd) }
   return assemble('mopidy', { rpc, mpd, picture, ...own }, [picture, rpc, mpd])
 }
 

@@ -5,14 +5,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { User } from '../../../src/call/call.ts'
+import type { Call, User } from '../../../src/call/call.ts'
 import { Fault } from '../../../src/call/fault.ts'
 import { createGate } from '../../../src/gate/gate.ts'
 import { createLimiter } from '../../../src/gate/limiter.ts'
 import type { Credential } from '../../../src/identity/identity.ts'
+import { createInquiry } from '../../../src/listen/inquiry.ts'
 import { createMpdDoor, type MpdDoor } from '../../../src/listen/mpd/door.ts'
 import { createTls, type Tls } from '../../../src/listen/tls.ts'
 import { compile } from '../../../src/policy/policy.ts'
+import { resolve } from '../../../src/protocol/resolve.ts'
 import { createMpd } from '../../../src/upstream/mpd.ts'
 import type { MpdPlayer } from '../../../src/upstream/player.ts'
 import { until } from '../../real/tools.ts'
@@ -161,8 +163,13 @@ beforeAll(async () => {
   tls = await createTls({ source: { dir }, names: () => ['127.0.0.1'], now: Date.now, onProblem: () => {} })
   scripted = await startScripted()
   mpd = createMpd({ host: '127.0.0.1', port: scripted.port })
+  const gate = createGate({ policy: () => policy, limiter: createLimiter(), audit: { write: () => undefined } })
+  const nothing = async () => ({})
+  // For the owner it is looked up what a command adds, and it is nothing.
+  const adds = async ({ by }: Call) => (by.kind === 'user' && by.roles.includes('owner') ? { adds: [] } : {})
   door = createMpdDoor({
-    gate: createGate({ policy: () => policy, limiter: createLimiter(), audit: { write: () => undefined } }),
+    gate,
+    inquiry: createInquiry({ gate, resolve, lookUps: { adds, hosts: nothing, volume: nothing, queue: nothing } }),
     identity: { identify, renew: (user) => user, onChange: () => () => {} },
     players: new Map([['home', mpd]]),
     now: Date.now,

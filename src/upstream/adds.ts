@@ -1,0 +1,59 @@
+import type { Call, Request } from '../call/call.ts'
+import type { Known } from '../call/known.ts'
+import { mpd } from '../protocol/mpd/catalog.ts'
+import type { WatchedMpd } from './mpd.ts'
+import { UpstreamError } from './player.ts'
+
+/** Bytes of an answer: metadata of ten thousand songs. */
+const mostBytes = 8 * 1024 * 1024
+/** What Mopidy's queue holds at most. */
+const mostAdded = 10_000
+/** MPD's error for what is not there. */
+const noExist = 50
+
+/**
+ * What a command of MPD adds, or has looked up, without naming it: the player is asked for the same.
+ *
+ * Nothing for what is too much to look through, so that it is not known. A playlist that is not there adds nothing, and the
+ * player itself says so.
+ *
+ * @throws Fault
+ */
+export async function addsOf(player: Pick<WatchedMpd, 'ask'>, call: Call): Promise<Pick<Known, 'adds'>> {
+  const question = questionOf(call)
+  if (!question) return {}
+  try {
+    const adds = filesIn(await player.ask([question], mostBytes))
+    return adds.length > mostAdded ? {} : { adds }
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined
+    if (cause instanceof RangeError) return {}
+    if (cause instanceof UpstreamError && cause.code === noExist) return { adds: [] }
+    throw error
+  }
+}
+
+/** The question whose answer has every address that the command will use, and maybe more. */
+function questionOf({ operation, args }: Call): Request | undefined {
+  const { playlist, match, sort, window } = args
+  switch (operation) {
+    case mpd.load:
+    case mpd.listplaylistinfo:
+    case mpd.playlistlength:
+    case mpd.searchplaylist:
+      // Whole, though a part may be asked for: which part a player takes is told in different ways.
+      return { operation: mpd.listplaylist, args: { playlist } }
+    case mpd.findadd:
+    case mpd.findaddpl:
+      return { operation: mpd.find, args: { match, sort, window } }
+    case mpd.searchadd:
+    case mpd.searchaddpl:
+      return { operation: mpd.search, args: { match, sort, window } }
+    default:
+      return undefined
+  }
+}
+
+function filesIn(answer: string): readonly string[] {
+  return answer.split('\n').flatMap((line) => (line.startsWith('file: ') ? [line.slice(6)] : []))
+}
