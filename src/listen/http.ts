@@ -20,6 +20,7 @@ import { HttpFault, headersOf, problem, rawProblem, statusOf } from './problem.t
 import type { Answer } from './rpc.ts'
 import { currently, signIn as signInOf } from './signin.ts'
 import { statusRoutes } from './status.ts'
+import { cross, isNavigation, isUnknown, pathOf, playerIn } from './threshold.ts'
 import { createUnread, type Unread } from './unread.ts'
 
 const defaults = {
@@ -60,6 +61,8 @@ export interface HttpDeps {
   readonly limits?: Partial<HttpLimits>
   /** Whether what we need ourselves (accounts, keys) is there. */
   ready(): boolean
+  /** Whether a player may be paired now by whoever comes; none when left out. */
+  isPairing?(player: string): boolean
   /** Whether the newest configuration is in force; `current` when left out. */
   config?(): 'current' | 'invalid'
   now(): number
@@ -69,6 +72,8 @@ export type App = FastifyInstance<Server>
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** What to say in place of any refusal, so that none tells of the player. */
+    mask: Fault | undefined
     /** Who sent it; set where the route asks for sign-in. */
     user: User | undefined
   }
@@ -77,6 +82,10 @@ declare module 'fastify' {
     rpc?: true
     /** Its own hooks judge the path, as it is written, and the media type; bodies arrive as bytes. */
     raw?: true
+    /** It is of this player, and there for nobody who has nothing to do with it. */
+    player?: string
+    /** Strangers may POST here while the player may be paired. */
+    knock?: true
   }
 }
 
@@ -122,6 +131,7 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
     request.routeOptions.config.rpc || request.routeOptions.config.raw ? body : parseMessage(body),
   )
   app.decorateRequest('user', undefined)
+  app.decorateRequest('mask', undefined)
   await app.register(rateLimit, {
     max: limits.requests.count,
     timeWindow: limits.requests.ms,
@@ -133,9 +143,19 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
   })
 
   const paths = new Map<string, string[]>()
-  app.addHook('onRoute', ({ url, method }) => {
+  const owners = new Map<string, string>()
+  app.addHook('onRoute', ({ url, method, config }) => {
     paths.set(url, [...(paths.get(url) ?? []), ...[method].flat()])
+    if (config?.player !== undefined) owners.set(url, config.player)
   })
+  /** The player that a request is for, be it there or not. */
+  const playerOf = (request: FastifyRequest) => {
+    const path = pathOf(request)
+    return playerIn(path) ?? request.routeOptions.config?.player ?? owners.get(path)
+  }
+  // The router decodes and normalises; a path is ours only as it is written.
+  const isStrange = (request: FastifyRequest) =>
+    request.is404 || (pathOf(request) !== request.routeOptions.url && !request.routeOptions.config.raw)
   const limitUnknown = app.rateLimit()
   app.addHook('onRequest', async (request, reply) => {
     // RFC 9112 §9.3.2: what was pipelined waits for its turn, which never comes when the answer before ends the connection.
@@ -145,15 +165,15 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
       reply.header('strict-transport-security', 'max-age=31536000') // localhost is shared with whatever else runs there
     }
     deps.hosts.check(request.raw)
-    // The router decodes and normalises; a path is ours only as it is written.
-    const path = (request.raw.url ?? '').split('?', 1)[0] ?? ''
-    if (request.is404 || (path !== request.routeOptions.url && !request.routeOptions.config.raw)) {
-      await limitUnknown.call(app, request, reply)
-      throw noRoute(reply, paths.get(path))
-    }
+    if (!isStrange(request)) return
+    await limitUnknown.call(app, request, reply)
+    if (playerOf(request) === undefined) throw noRoute(reply, paths.get(pathOf(request)))
   })
-  app.addHook('preParsing', async ({ raw, routeOptions }) => {
-    if (!routeOptions.config.raw) checkMediaType(raw)
+  app.addHook('preParsing', async (request, reply) => {
+    const player = playerOf(request)
+    if (player !== undefined) request.mask = await cross(deps, request, player)
+    if (isStrange(request)) throw noRoute(reply, paths.get(pathOf(request)))
+    if (!request.routeOptions.config.raw) checkMediaType(request.raw)
   })
   app.setNotFoundHandler((_request, reply) => {
     throw noRoute(reply, undefined)
@@ -171,7 +191,7 @@ export async function createHttp(deps: HttpDeps): Promise<App> {
   for (const [name, { answer }] of deps.players) {
     if (!answer) continue
     for (const prefix of prefixesOf(name, deps.defaultPlayer))
-      rpcRoute(app, deps, `${prefix}/mopidy/rpc`, { answer, signIn, unread })
+      rpcRoute(app, deps, `${prefix}/mopidy/rpc`, { player: name, answer, signIn, unread })
   }
   return app
 }
@@ -186,13 +206,14 @@ function rpcRoute(
   deps: HttpDeps,
   url: string,
   parts: {
+    readonly player: string
     readonly answer: Answer
     readonly signIn: (request: FastifyRequest) => Promise<void>
     readonly unread: Unread
   },
 ): void {
-  const { answer, signIn, unread } = parts
-  app.post(url, { config: { rpc: true }, preParsing: signIn }, async (request, reply) => {
+  const { player, answer, signIn, unread } = parts
+  app.post(url, { config: { rpc: true, player }, preParsing: signIn }, async (request, reply) => {
     const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
     const text = await answer(body, { id: request.id, door: 'http', by: () => currently(deps, request) })
     if (text === undefined) return reply.code(204).send()
@@ -275,14 +296,24 @@ function toFault(error: unknown, { routeOptions }: FastifyRequest): Fault {
 /** The connection ends with the answer: whoever got one error may have been misunderstood before. */
 async function answerFault(
   deps: HttpDeps,
-  fault: Fault,
+  found: Fault,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  if (fault.code === 'internal') deps.log.error({ err: fault.cause, request_id: request.id }, 'internal error')
+  if (found.code === 'internal') deps.log.error({ err: found.cause, request_id: request.id }, 'internal error')
+  const fault = request.mask ?? found
   await drain(request.raw)
-  reply.code(statusOf(fault)).headers(headersOf(fault)).header('connection', 'close')
-  return request.routeOptions.config?.rpc
+  const path = pathOf(request)
+  const isNamed = playerIn(path) !== undefined
+  // Of any player whatever, so that it does not tell which are there.
+  if (isNamed && isUnknown(fault) && isNavigation(request)) {
+    return reply.redirect(`/?next=${encodeURIComponent(path)}`, 303)
+  }
+  // The framework may have said it before, and then the order of the fields would tell why.
+  reply.removeHeader('connection').code(statusOf(fault)).headers(headersOf(fault)).header('connection', 'close')
+  const isRpc = isNamed ? path.endsWith('/mopidy/rpc') : request.routeOptions.config?.rpc
+  // Where nothing is there is no JSON-RPC either.
+  return isRpc && fault.code !== 'unknown-operation'
     ? reply.type('application/json').send(JSON.stringify(rpcError(fault, null, request.id)))
     : reply.type('application/problem+json').send(JSON.stringify(problem(fault, request.id)))
 }

@@ -11,13 +11,22 @@ export interface SignInDeps {
   readonly identity: Pick<Identity, 'identify' | 'renew'>
 }
 
+/** A wrong password is to count once, however often a request is asked whose it is. */
+const found = new WeakMap<FastifyRequest, Promise<Principal>>()
+
 /**
  * Who sent a request; anonymous when it shows nothing.
  *
  * @throws Fault `bad-credentials`, `limited`, or `forbidden` when a page that is not ours makes a browser show what it
  * keeps
  */
-export async function identify({ hosts, identity }: SignInDeps, request: FastifyRequest): Promise<Principal> {
+export function identify(deps: SignInDeps, request: FastifyRequest): Promise<Principal> {
+  const known = found.get(request) ?? look(deps, request)
+  found.set(request, known)
+  return known
+}
+
+async function look({ hosts, identity }: SignInDeps, request: FastifyRequest): Promise<Principal> {
   const credential = credentialOf(request.headers)
   if (isAmbient(credential)) checkOrigin(hosts, request.raw, credential.kind === 'cookie')
   return identity.identify(credential, addressOf(request.socket))

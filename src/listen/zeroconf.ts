@@ -64,7 +64,7 @@ export function zeroconfRoutes(app: App, deps: ZeroconfDeps): void {
       method: app.supportedMethods,
       url: `${prefix}/`,
       exposeHeadRoute: false,
-      config: { raw: true },
+      config: { raw: true, player: name, knock: true },
       bodyLimit: pairingLimits.bytes,
       preParsing: judge,
       async handler(request, reply) {

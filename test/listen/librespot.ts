@@ -32,6 +32,10 @@ const policy = compile({
       { allow: ['queue.add'], when: { uriSchemes: ['spotify'] } },
     ],
   },
+  scaled: {
+    grants: [{ allow: ['status.read'] }, { allow: ['volume.set'], when: { maxVolume: { max: 40, over: 'scale' } } }],
+  },
+  clamped: { grants: [{ allow: ['volume.set'], when: { maxVolume: { max: 40, over: 'clamp' } } }] },
   nobody: { grants: [] },
   attic: { grants: [{ allow: ['*'], on: ['attic'] }] },
   ...Object.fromEntries(names.map((name) => [`only ${name}`, { grants: [{ allow: [name] }] }])),
@@ -131,6 +135,7 @@ export async function openLibrespotHouse(
     defaultPlayer,
     log: { error: (...line: unknown[]) => console.error(...line) },
     ready: () => true,
+    isPairing: (player) => windows.has(player),
     now: () => 1e12,
     limits: { connectionsPerPeer: 512 },
   })

@@ -128,8 +128,8 @@ test('the state of a player, and what of it is whose to see', async () => {
   expect((await get(house, path, 'only status.read+only queue.read')).json).toEqual({ ...picture, art: null })
   for (const [as, status] of [
     ['no status.read', 403],
-    ['nobody', 403],
-    ['attic', 403],
+    ['nobody', 404],
+    ['attic', 404],
     ['', 401],
   ] as const) {
     expect((await get(house, path, as)).status).toBe(status)

@@ -380,9 +380,9 @@ test.each<[string, Record<string, string | undefined>, string?]>([
   expect(setting.fake.received).toEqual([])
 })
 
-test('a role that may do nothing there: 403', async () => {
+test('a role that may do nothing there: as if nothing were there', async () => {
   const setting = await setUp()
-  expect(await setting.raw(setting.upgrade({ Authorization: 'Bearer nobody' }))).toMatch(/^HTTP\/1.1 403 /)
+  expect(await setting.raw(setting.upgrade({ Authorization: 'Bearer nobody' }))).toMatch(/^HTTP\/1.1 404 /)
 })
 
 test('a ticket opens one WebSocket, once', async () => {

@@ -78,7 +78,20 @@ export function createPresence(deps: {
   }
 
   function settle(): void {
-    if (state === 'stale') open(false)
+    if (state !== 'stale') return
+    // A player that is not theirs any more is left for the first that is.
+    const mine = usable()
+    const [first] = mine
+    if (first !== undefined && !mine.includes(player)) move(first)
+    else open(false)
+  }
+
+  function move(name: string): void {
+    if (name === player) return
+    player = name
+    deps.onLeave()
+    open(false)
+    for (const subsystem of itsOwn) deps.onChange(subsystem)
   }
 
   return {
@@ -113,13 +126,7 @@ export function createPresence(deps: {
       return true
     },
     settle,
-    move(name) {
-      if (name === player) return
-      player = name
-      deps.onLeave()
-      open(false)
-      for (const subsystem of itsOwn) deps.onChange(subsystem)
-    },
+    move,
     usable,
     maySee(subsystem) {
       const capability = subsystems.get(subsystem)

@@ -93,7 +93,7 @@ function commandRoute(app: App, place: Place): void {
     method: app.supportedMethods,
     url: prefix + path,
     exposeHeadRoute: false,
-    config: { raw: true },
+    config: { raw: true, player },
     bodyLimit: limits.bytes,
     preParsing: judge,
     async handler(request, reply) {

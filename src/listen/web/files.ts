@@ -10,6 +10,7 @@ import type { WebServer } from '../../upstream/web.ts'
 import { createBuckets } from '../bucket.ts'
 import { type App, prefixesOf } from '../http.ts'
 import { currently, type SignInDeps, signIn } from '../signin.ts'
+import { isNavigation, isUnknown, nothing } from '../threshold.ts'
 import type { Forwarded } from './forwarded.ts'
 import { createOpenings, type Openings } from './opening.ts'
 import { pagePolicy } from './policy.ts'
@@ -141,7 +142,7 @@ async function fileRoutes(app: App, place: Place): Promise<void> {
     prefix: `${prefix}${client.path}`,
     rewritePrefix: client.path,
     httpMethods: ['GET', 'HEAD'],
-    config: { raw: true },
+    config: { raw: true, player },
     undici: files.dispatcher,
     disableRequestLogging: true,
     disableCache: true,
@@ -156,24 +157,7 @@ function bodiless(reply: FastifyReply, stream: { resume(): unknown }): void {
   reply.send()
 }
 
-const nothing = () => new Fault('unknown-operation', 'nothing here')
 const elsewhere = () => new Fault('player-unreachable', 'the player sends people elsewhere')
-
-/** Somebody looks at a page with a browser, and can be shown where to sign in. */
-function isNavigation({ method, headers }: FastifyRequest): boolean {
-  const {
-    accept = '',
-    authorization,
-    'sec-fetch-mode': mode = 'navigate',
-    'sec-fetch-dest': dest = 'document',
-  } = headers
-  const isPage = mode === 'navigate' && dest === 'document' && accept.includes('text/html')
-  return method === 'GET' && authorization === undefined && isPage
-}
-
-function isUnknown(error: unknown): boolean {
-  return error instanceof Fault && (error.code === 'unauthenticated' || error.code === 'bad-credentials')
-}
 
 /** What of a request's header the player hears. */
 function asked({ headers }: FastifyRequest): Readonly<Record<string, string>> {
