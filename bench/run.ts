@@ -1,6 +1,7 @@
 // One run, one machine: a player's own ports, the gateway, and what else people put in front of a player.
 // `npm run bench`, or `npm run bench -- mpd` for some parts of it. Figures are for comparison within a run.
 import { measureCrowd } from './crowd.ts'
+import { measureDecide } from './decide.ts'
 import { measureEvents } from './events.ts'
 import { measureHttp } from './http.ts'
 import { measureMpd } from './mpd.ts'
@@ -15,6 +16,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   mpd: () => measureMpd({ rounds, ms }, [...new Set([16, 64].map((many) => Math.min(many, most)))]),
   crowd: () => measureCrowd(rounds * 5, Math.min(500, most)),
   events: () => measureEvents(rounds * 5, Math.min(1_000, most)),
+  decide: () => measureDecide({ rounds, ms }),
 }
 
 const wanted = process.argv.slice(2)

@@ -1,3 +1,5 @@
+import { remembering } from './memo.ts'
+
 /** A host as every player reads it: a name in small letters without a dot at its end, or an IP address in its one spelling. */
 export type Host = { readonly name: string; readonly ip?: never } | { readonly ip: string; readonly name?: never }
 
@@ -63,7 +65,7 @@ export function readAuthority(scheme: string, text: string, after: string): Auth
  * The hosts to which a player would go for this address, wherever in it they stand; undefined in the place of each that
  * players read in different ways.
  */
-export function hostsIn(uri: string): readonly (Host | undefined)[] {
+export const hostsIn = remembering((uri): readonly (Host | undefined)[] => {
   const text = uri.trim()
   const [, own] = /^([a-z][a-z0-9+.-]*):/i.exec(text) ?? []
   if (own !== undefined && isNetwork(own.toLowerCase())) {
@@ -74,7 +76,7 @@ export function hostsIn(uri: string): readonly (Host | undefined)[] {
   if (text.length > longest) return [undefined]
   const decoded = decode(text)
   return [text, ...(decoded === text ? [] : [decoded])].flatMap((each) => [...hostsWithin(each)])
-}
+})
 
 const none: readonly Host[] = []
 /** No path and no address that somebody means is longer. */

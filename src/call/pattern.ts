@@ -1,4 +1,5 @@
 import { type Authority, decode, type Host, isNetwork, readAuthority } from './host.ts'
+import { remembering } from './memo.ts'
 import { isWellFormed, pathScheme, schemeOf } from './uri.ts'
 
 /** A part of all addresses, by how they begin. */
@@ -101,12 +102,12 @@ function patternOf(text: string, { scheme, authority, rest }: Parts, isSuffix = 
     allows(uri) {
       const parts = takeApart(uri)
       if (parts?.scheme !== scheme || !isAt(parts.authority, false)) return false
-      return isBelow(strict(scheme, parts.rest), exactly, ends)
+      return exactly === '' || isBelow(strict(scheme, parts.rest), exactly, ends)
     },
     denies(uri) {
       const parts = takeApart(uri)
       if (parts?.scheme !== scheme || !isAt(parts.authority, !hasPort)) return false
-      return isBelow(loose(parts.rest), roughly, /[:/?#]/)
+      return roughly === '' || isBelow(loose(parts.rest), roughly, /[:/?#]/)
     },
   }
 }
@@ -117,7 +118,7 @@ export function isPlain(uri: string): boolean {
 }
 
 /** Undefined for what players read in different ways. */
-function takeApart(uri: string): Parts | undefined {
+const takeApart = remembering((uri): Parts | undefined => {
   const scheme = schemeOf(uri)
   if (scheme === undefined) return undefined
   // MPD takes the whole of it for a path, whatever it begins with.
@@ -127,16 +128,14 @@ function takeApart(uri: string): Parts | undefined {
   const [, text, after = ''] = /^\/\/([^/?#]*)(.*)$/s.exec(rest) ?? []
   const authority = text === undefined ? undefined : readAuthority(scheme, text, after)
   return authority && { scheme, authority, rest: after }
-}
+})
 
 export function hostText(host: Host): string {
   return host.name ?? host.ip
 }
 
 function isBelow(rest: string, first: string, ends: RegExp): boolean {
-  return (
-    first === '' || (rest.startsWith(first) && (rest.length === first.length || ends.test(rest.charAt(first.length))))
-  )
+  return rest.startsWith(first) && (rest.length === first.length || ends.test(rest.charAt(first.length)))
 }
 
 function trim(rest: string): string {

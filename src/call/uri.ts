@@ -1,3 +1,5 @@
+import { remembering } from './memo.ts'
+
 /** What MPD calls a path in its own library has no scheme; in a policy it goes by this name. */
 export const pathScheme = 'path'
 
@@ -10,12 +12,12 @@ const scheme = /^([a-z][a-z0-9+.-]*):/i
  * Undefined for what players read in different ways (blanks in or before a URI, a leading `//`), so that a rule about
  * schemes cannot be talked around.
  */
-export function schemeOf(uri: string): string | undefined {
+export const schemeOf = remembering((uri): string | undefined => {
   // Python's URL parser, and so Mopidy, looks past blanks in front.
   const found = scheme.exec(uri.trimStart())?.[1]
   if (found === undefined) return uri.startsWith('//') ? undefined : pathScheme
   return /\s/u.test(uri) ? undefined : found.toLowerCase()
-}
+})
 
 /** Whether a player would open a network connection to look at this URI. */
 export function isStream(uri: string): boolean {

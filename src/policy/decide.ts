@@ -199,7 +199,9 @@ function passes(policy: Policy, condition: Condition, call: Call, capability: Ca
 
 /** What has to be looked up before this call can be judged; nothing when that would not help it. */
 export function mattersOf(policy: Policy, call: Call): readonly Matter[] {
-  const { by, capability, player } = call
+  const { by, capability, player, operation, touches } = call
+  // Most calls show all there is to see.
+  if (operation.needs === undefined && touches.uri === undefined && !changesQueue(call)) return []
   if (by.kind !== 'user' || decide(policy, call).allowed) return []
   const matters = rolesOf(by).flatMap((roles) =>
     [capability, ...call.also].flatMap((each) =>
@@ -222,7 +224,8 @@ export function isTracked({ tracked }: Policy, call: Call): boolean {
 export function roomFor(policy: Policy, call: Call): number {
   const { by, player } = call
   if (by.kind !== 'user') return Number.POSITIVE_INFINITY
-  const most = ({ conditions }: Grant) => Math.min(...conditions.map(({ room }) => room?.(call) ?? Number.POSITIVE_INFINITY))
+  const most = ({ conditions }: Grant) =>
+    Math.min(...conditions.map(({ room }) => room?.(call) ?? Number.POSITIVE_INFINITY))
   const rooms = rolesOf(by)
     .filter((roles) => !isObserving(policy, roles))
     .flatMap((roles) =>
