@@ -70,8 +70,10 @@ export function createView(
 
   /** An error that names the command as its client typed it. */
   function reword(line: string): Uint8Array {
-    const index = Number(/^ACK \[\d+@(\d+)\]/.exec(line)?.[1])
-    const named = commands[index] === undefined ? line : line.replace(/\{[^}]+\}/, `{${commands[index]}}`)
+    const named = line.replace(/^(ACK \[\d+@(\d+)\]) \{[^}]+\}/, (same, place: string, index: string) => {
+      const command = commands[Number(index)]
+      return command === undefined ? same : `${place} {${command}}`
+    })
     return encoder.encode(`${named}\n`)
   }
 

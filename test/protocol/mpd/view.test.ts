@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Call, createCall } from '../../../src/call/call.ts'
 import type { Capability } from '../../../src/call/capability.ts'
+import { scaleOf } from '../../../src/call/scale.ts'
 import { decode } from '../../../src/protocol/mpd/decode.ts'
 import { createReply } from '../../../src/protocol/mpd/reply.ts'
 import { tokenize } from '../../../src/protocol/mpd/token.ts'
@@ -170,6 +171,38 @@ test('nobody looks where nothing can be hidden', () => {
     createView(calls('playlistinfo', 'lsinfo'), 'list', { ...everything, isNarrowed: () => false }),
   ).toBeUndefined()
   expect(createView(calls('outputs', 'albumart x 0'), 'list', local)).toBeUndefined()
+})
+
+describe('how loud it is to somebody', () => {
+  const quiet: Sight = { ...everything, isNarrowed: () => false, volumeScale: () => scaleOf(40) }
+  const seen = (line: string, ...answer: readonly string[]) =>
+    through(createView(calls(line), 'single', quiet), lines(...answer)).trimEnd()
+
+  test('is their own 0 to 100, in status and in getvol, and nothing where there is no volume', () => {
+    expect(seen('getvol', 'volume: 20', 'OK')).toBe('volume: 50\nOK')
+    expect(seen('status', 'volume: 40', 'state: stop', 'OK')).toBe('volume: 100\nstate: stop\nOK')
+    expect(seen('status', 'volume: 90', 'OK')).toBe('volume: 100\nOK')
+    expect(seen('status', 'volume: -1', 'OK')).toBe('volume: -1\nOK')
+    expect(seen('status', 'OK')).toBe('OK')
+  })
+
+  test('costs nothing whose volumes are the player’s', () => {
+    expect(createView(calls('getvol', 'setvol 1'), 'list', everything)).toBeUndefined()
+    expect(createView(calls('volume 5'), 'single', everything, ['volume'])).toBeUndefined()
+    expect(createView(calls('tagtypes all'), 'single', everything, ['tagtypes'])).toBeUndefined()
+  })
+})
+
+test('an error names the command that its client typed, and the place where it stood', () => {
+  const view = () =>
+    createView(calls('setvol 1', 'setvol 6', 'status'), 'ok-list', everything, ['setvol', 'volume', 'status'])
+  expect(through(view(), lines('list_OK', 'ACK [52@1] {setvol} no {mixer}'))).toBe(
+    lines('list_OK', 'ACK [52@1] {volume} no {mixer}'),
+  )
+  expect(through(view(), lines('ACK [52@0] {setvol} no'))).toBe(lines('ACK [52@0] {setvol} no'))
+  expect(through(view(), lines('ACK [5@1] {} unknown command {setvol}'))).toBe(
+    lines('ACK [5@1] {} unknown command {setvol}'),
+  )
 })
 
 test('every command whose answer holds addresses, or how loud it is, says so', () => {
