@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { type Call, createCall, type Origin, type User } from '../../call/call.ts'
 import { Fault } from '../../call/fault.ts'
+import { addsToQueue } from '../../call/queue.ts'
 import { type Gate, Refusal } from '../../gate/gate.ts'
 import type { Credential, Identity } from '../../identity/identity.ts'
 import { ack } from '../../protocol/mpd/ack.ts'
@@ -178,20 +179,38 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
     const { name } = request.operation
     const target = name === 'partition' ? String(request.args.name) : presence.player
     const from = () => origin(players.has(target) ? target : presence.player)
-    return attempt([request], () =>
-      inquiry.pass(from, [createCall(from(), request)], ([call]) => {
-        const permit = gate.admit(call as Call)
-        return isLocal(name) ? answers[name](permit.call) : forward([permit], 'single', [request])
-      }),
-    )
+    return attempt([request], () => {
+      const asked = [createCall(from(), request)]
+      return toTheEnd(asked, (say) =>
+        inquiry.pass(from, asked, ([call]) => {
+          const permit = gate.admit(call as Call)
+          return isLocal(name) ? answers[name](permit.call) : forward([permit], 'single', [request], say)
+        }),
+      )
+    })
   }
 
   function obeyAll(requests: readonly MpdRequest[], ok: boolean): void | Promise<void> {
     if (requests.length === 0) return write('OK\n')
     const framing = ok ? 'ok-list' : 'list'
-    return attempt(requests, () =>
-      inquiry.pass(origin, readList(origin, requests), (calls) => forward(gate.admitAll(calls), framing, requests)),
-    )
+    return attempt(requests, () => {
+      const asked = readList(origin, requests)
+      return toTheEnd(asked, (say) =>
+        inquiry.pass(origin, asked, (calls) => forward(gate.admitAll(calls), framing, requests, say)),
+      )
+    })
+  }
+
+  /** What adds to the queue is done when it was seen what came of it: until then the end of the answer waits. */
+  function toTheEnd(calls: readonly Call[], work: (say: typeof write) => void | Promise<void>): void | Promise<void> {
+    if (!calls.some(addsToQueue)) return work(write)
+    let last: Uint8Array | string = ''
+    const done = work((bytes) => {
+      const before = last
+      last = typeof bytes === 'string' ? bytes : bytes.slice()
+      return before === '' ? undefined : write(before)
+    })
+    return done === undefined ? write(last) : done.then(() => write(last))
   }
 
   /** Does it, and says what was in the way. */
@@ -230,16 +249,21 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
   }
 
   /** @param requests as the client made them: what is sent may say it in other words */
-  async function forward(permits: readonly Permit[], framing: Framing, requests: readonly MpdRequest[]): Promise<void> {
+  async function forward(
+    permits: readonly Permit[],
+    framing: Framing,
+    requests: readonly MpdRequest[],
+    say: typeof write,
+  ): Promise<void> {
     const commands = requests.map(({ operation }) => commandOf(operation))
     try {
       const { settings } = limits
-      const broken = await relay(permits, framing, { link: presence.reach(), gate, settings, commands, write })
+      const broken = await relay(permits, framing, { link: presence.reach(), gate, settings, commands, write: say })
       if (broken?.code === 'limited') tellUnread()
       // Half an answer is out: whatever we said now would be taken for the rest of it.
       if (broken) part()
     } catch (error) {
-      await refuse(error, commands[0] ?? '')
+      await say(ack(Fault.from(error), commands[0] ?? ''))
     }
   }
 
