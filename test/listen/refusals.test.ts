@@ -57,7 +57,15 @@ function refuse(by: Principal, ...lines: readonly string[]) {
 const hour = (text: string) => `2026-01-${text}:00.000Z`
 
 /** Why, who and what; the sentence, the rule, and when it may be otherwise. */
-const rows: readonly (readonly [string, Principal, readonly string[], string, string?, string?])[] = [
+type Row = readonly [
+  why: string,
+  by: Principal,
+  lines: readonly string[],
+  sentence: string,
+  rule?: string,
+  until?: string,
+]
+const rows: readonly Row[] = [
   ['nobody has signed in', nobody, ['status'], 'sign in first'],
   ['the sign-in is over', { ...kim, until: at }, ['play'], 'the sign-in has ended: sign in again'],
   ['nothing grants it', kim, ['clear'], 'not allowed: queue.clear (empty the queue) is not granted to kid at home'],
@@ -115,7 +123,7 @@ const rows: readonly (readonly [string, Principal, readonly string[], string, st
   ],
 ]
 
-describe.each(rows)('when %s', (_, by, lines, sentence, rule, until) => {
+describe.for(rows)('when %s', ([, by, lines, sentence, rule, until]) => {
   const { fault, record } = refuse(by, ...lines)
   const { code, details } = fault
   const command = lines.at(-1)?.split(' ')[0] ?? ''
