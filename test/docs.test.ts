@@ -31,6 +31,7 @@ describe('the documents keep up with the code', () => {
     'docs/players.md',
     'docs/devices.md',
     'docs/docker.md',
+    'docs/configuration.md',
   ])('every link of %s leads somewhere', (path) => {
     for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
       expect(existsSync(join(root, dirname(path), target)), `${path} links to ${target}`).toBe(true)

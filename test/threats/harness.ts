@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { type Config, defaults } from '../../src/config/schema.ts'
+import type { Source } from '../../src/config/watch.ts'
 import { type Demo, startDemo } from '../../src/demo/player.ts'
 import { startGateway } from '../../src/gateway.ts'
 import { createPasswords } from '../../src/identity/password.ts'
@@ -90,6 +91,8 @@ let addresses = 0
 export interface HouseOptions {
   readonly people?: number
   readonly change?: (config: Config) => Config
+  /** Where a newer configuration would be. */
+  readonly source?: Source
   readonly http?: string
   /** Where the player's MPD door is, when it is not the demo's. */
   readonly mpd?: string
@@ -156,6 +159,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<OpenHouse> 
     data,
     log: { info: line('info'), warn: line('warn'), error: line('error') },
     now,
+    ...(options.source && { source: options.source }),
     ...(options.limits && { limits: options.limits }),
   }).catch(async (error) => {
     accounts.close()
