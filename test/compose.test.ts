@@ -86,7 +86,7 @@ describe('nothing but the two doors of the gateway can be reached', () => {
 
   it('the names that STAGEDOOR_NAMES gives reach the certificate', () => {
     const environment = compose.services.gateway?.environment as Record<string, unknown>
-    expect(Object.keys(environment)).toEqual(['STAGEDOOR_NAMES'])
+    expect(Object.keys(environment)).toEqual(['STAGEDOOR_NAMES', 'TZ'])
     const { config } = readConfig(text('config/stagedoor.yaml'), 'config/stagedoor.yaml', {
       env: { STAGEDOOR_NAMES: 'music.lan,192.0.2.5' },
       read: () => '',

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { machineZone } from '../policy/clock.ts'
 import { RolesConfig } from '../policy/policy.ts'
 import { Zone } from '../policy/volume.ts'
 import { Notify, type NotifyTarget } from './notify.ts'
@@ -220,7 +221,7 @@ export function fillIn(file: ConfigFile): Config {
     },
     tls,
     players: new Map(Object.entries(players)),
-    zone: zone ?? Temporal.Now.timeZoneId(),
+    zone: zone ?? machineZone(),
     roles,
     notify,
     audit: { days: audit.days ?? 90, megabytes: audit.megabytes ?? 200 },

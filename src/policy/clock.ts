@@ -84,6 +84,12 @@ interface Known<T> {
   readonly change: number | undefined
 }
 
+/** The time zone of this machine. One whose `TZ` is empty goes by UTC, whatever it calls that. */
+export function machineZone(): string {
+  const zone = Temporal.Now.timeZoneId()
+  return isZone(zone) ? zone : 'UTC'
+}
+
 /** Whether it is a time zone that this machine knows. */
 export function isZone(zone: string): boolean {
   try {

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { type Capability, capabilities } from '../call/capability.ts'
 import { isAddition } from '../call/queue.ts'
+import { machineZone } from './clock.ts'
 import type { Setting } from './condition.ts'
 import { type ConstraintName, constraints, When } from './constraint.ts'
 import type { Condition, Grant, Policy, Rate, Role } from './decide.ts'
@@ -78,7 +79,7 @@ export const RolesConfig = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]*$
 export type RolesConfig = Static<typeof RolesConfig>
 
 /** @param within what the conditions are bound in; the zone of this machine when left out */
-export function compile(roles: RolesConfig, within: Setting = { zone: Temporal.Now.timeZoneId() }): Policy {
+export function compile(roles: RolesConfig, within: Setting = { zone: machineZone() }): Policy {
   const compiled = new Map(Object.entries(roles).map(([role, config]) => [role, compileRole(role, config, within)]))
   const tracked = trackedBy([...compiled.values()])
   return { zone: within.zone, roles: compiled, ...(tracked && { tracked }) }
