@@ -290,7 +290,7 @@ attack(
           expect(await knockWs(house, { path, from: from() })).toBe(401)
           expect(await knockWs(house, { path, token: 'wrong', from: from() })).toBe(401)
           expect(await knockWs(house, { path: `${path}?token=${house.kid.token}`, from: from() })).toBe(401)
-          expect(await knockWs(house, { path, token: nothing.token, from: from() })).toBe(403)
+          expect(await knockWs(house, { path, token: nothing.token, from: from() })).toBe(404)
           const headers = { origin: 'https://evil.example' }
           expect(await knockWs(house, { path, token: house.owner.token, headers, from: from() })).toBe(403)
           for (const wrong of [`${path}/`, `${path}/x`, path.replace('/events', '/%65vents'), `/events`]) {
@@ -1096,7 +1096,7 @@ attack(
         await refused(
           house,
           house.person('visitor', []).token,
-          [403],
+          [404],
           paths.slice(1).map((path) => [path, get] as const),
         )
         expect((await ask(house, '/players', { token: house.person('visitor', []).token })).text).toBe('[]')
