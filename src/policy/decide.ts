@@ -202,7 +202,10 @@ export function mattersOf(policy: Policy, call: Call): readonly Matter[] {
   const { by, capability, player, operation, touches } = call
   // Most calls show all there is to see.
   if (operation.needs === undefined && touches.uri === undefined && !changesQueue(call)) return []
-  if (by.kind !== 'user' || decide(policy, call).allowed) return []
+  if (by.kind !== 'user') return []
+  const decision = decide(policy, call)
+  // Who is only observed goes on in any case: what is recorded is to be what they would have been told.
+  if (decision.allowed && decision.permit.observed?.reason !== 'unprovable') return []
   const matters = rolesOf(by).flatMap((roles) =>
     [capability, ...call.also].flatMap((each) =>
       grantsFor(policy, roles)

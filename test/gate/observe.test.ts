@@ -6,7 +6,10 @@ import type { AuditRecord } from '../../src/gate/audit.ts'
 import { createGate } from '../../src/gate/gate.ts'
 import { createLimiter } from '../../src/gate/limiter.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
+import { decode } from '../../src/protocol/mpd/decode.ts'
 import { uri, level as volume } from '../../src/protocol/mpd/param.ts'
+import { tokenize } from '../../src/protocol/mpd/token.ts'
+import { resolve } from '../../src/protocol/resolve.ts'
 
 const rows = catalog('mpd', {
   status: op('status.read'),
@@ -155,6 +158,18 @@ describe('a role that is only observed', () => {
     expect(gate.sees(add, 'http://h/')).toBe(true)
     expect(gate.isNarrowed(add)).toBe(false)
   })
+})
+
+test('what has to be known to judge a call is looked up for the observed too, so that the record is right', () => {
+  const { gate, last, records } = setup()
+  const up = (volume: string) => decode(tokenize(new TextEncoder().encode(`volume ${volume}`)))
+  const origin = { id: 'r1', by: user('kid'), door: 'mpd', player: 'home', at: 0 } as const
+  expect(gate.mattersOf(createCall(origin, up('+5')))).toEqual(['volume'])
+  gate.admit(createCall(origin, resolve(up('+5'), 30, undefined), { volume: 30 }))
+  expect(last().reason).toBe(null)
+  gate.admit(createCall(origin, resolve(up('+5'), 38, undefined), { volume: 38 }))
+  expect(last()).toMatchObject({ reason: 'observed', says: 'not allowed: maxVolume 40' })
+  expect(records.at(-1)?.touches).toEqual({ volume: [43] })
 })
 
 describe('a ceiling above an observed role', () => {
