@@ -50,3 +50,15 @@ test('401 says how to sign in, 429 says when to come back', () => {
   })
   expect(headersOf(new Fault('forbidden', 'x'))).toEqual({})
 })
+
+test('of a spent quota the fields say what it has, what is left, and when there is one more', () => {
+  const until = Date.UTC(2030, 0, 1, 18, 40)
+  const fault = new Fault('limited', 'x', { limit: 20, remaining: 3, reset: 60, retryAfter: 600, until })
+  expect(headersOf(fault)).toEqual({
+    'retry-after': '600',
+    'ratelimit-limit': '20',
+    'ratelimit-remaining': '3',
+    'ratelimit-reset': '60',
+  })
+  expect(problem(fault, 'r1')).toMatchObject({ limit: 20, remaining: 3, reset: 60, until: '2030-01-01T18:40:00.000Z' })
+})

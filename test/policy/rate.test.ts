@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { User } from '../../src/call/call.ts'
 import { compile } from '../../src/policy/policy.ts'
-import { budgetsFor } from '../../src/policy/rate.ts'
+import { budgetsFor, quotasAt } from '../../src/policy/rate.ts'
 
 const grants = [{ allow: ['*'] }]
 const policy = compile({
@@ -46,4 +46,24 @@ test('a ceiling binds on top', () => {
 
 test('an unknown role has neither grants nor rates', () => {
   expect(budgets(user(['constructor', 'slow']), 'status.read')).toEqual(['* 60/60000 roles.slow.rates.*'])
+})
+
+test('a quota is of one capability; of the roles that allow it the most generous has it, and one without lifts it', () => {
+  const policy = compile({
+    child: { grants, quotas: { 'playback.*': '6/1h' } },
+    teen: { grants, quotas: { 'playback.skip': '20/1h' } },
+    free: { grants },
+    reader: { grants: [{ allow: ['status.read'] }] },
+    weekend: { grants: [{ allow: ['*'], when: { hours: { zone: 'UTC', allow: 'sat,sun 00:00-24:00' } } }] },
+  })
+  const [friday, saturday] = [Date.UTC(2030, 0, 4), Date.UTC(2030, 0, 5)]
+  const quotas = (roles: string[], at = friday) =>
+    quotasAt(policy, user(roles), 'home', at).map(({ counts, rate }) => `${counts} ${rate.count}/${rate.ms}`)
+  expect(quotas(['child'])).toEqual(['playback.control 6/3600000', 'playback.skip 6/3600000'])
+  expect(quotas(['child', 'teen'])).toEqual(['playback.skip 20/3600000'])
+  expect(quotas(['child', 'free'])).toEqual([])
+  expect(quotas(['child', 'reader'])).toHaveLength(2)
+  expect(quotas(['child', 'weekend'])).toHaveLength(2)
+  expect(quotas(['child', 'weekend'], saturday)).toEqual([])
+  expect(quotasAt(policy, { kind: 'anonymous', from: '::1' }, 'home', friday)).toEqual([])
 })
