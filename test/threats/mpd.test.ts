@@ -371,6 +371,7 @@ attack('MPD', [
   {
     id: 'M13',
     attack: 'addresses that make the player look where only it can',
+    reaches: [/^(?:listplaylist|load) "tcp:1"$/],
     async run(house) {
       const addresses = [
         'http://169.254.169.254/',
@@ -393,7 +394,8 @@ attack('MPD', [
             house.jump(400) // adding is rare for a guest
             expect(await mpd.ask(`${command} "${uri}"\n`), `${command} ${uri}`).toMatch(/^ACK \[(2|4|52)@0\] \{/)
           }
-          expect(await mpd.ask(`load "${uri}"\n`)).toMatch(/^ACK \[(2|4|52)@0\] \{load/)
+          // Without a slash it is the name of a playlist, which the player does not have.
+          expect(await mpd.ask(`load "${uri}"\n`)).toMatch(/^ACK \[(2|4|50|52)@0\] \{load/)
           const list = `command_list_begin\nadd ${song}\nadd "${uri}"\ncommand_list_end\n`
           expect(await mpd.ask(list), uri).toMatch(/^ACK \[(2|4|52)@1\] \{add|^ACK \[52@0\]/)
         }
