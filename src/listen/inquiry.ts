@@ -7,7 +7,7 @@ import { type Gate, Refusal } from '../gate/gate.ts'
 import { byIds } from '../protocol/queue.ts'
 import type { Ledger, Taken } from '../upstream/ledger.ts'
 import { UpstreamError } from '../upstream/player.ts'
-import { createTurns, type Turns } from './turns.ts'
+import { createTurns, type Turn, type Turns } from './turns.ts'
 
 /** Asks of a player, or of the network, what policy has to know before it can judge a call. */
 export type LookUp = (call: Call) => Promise<Known>
@@ -58,6 +58,9 @@ const topics: Readonly<Record<Matter, Topic | undefined>> = {
   queue: 'queue',
   hosts: undefined,
 }
+
+/** How long a volume that is set waits for others that are being resolved: a list may keep its turn by not being read. */
+const brieflyMs = 1_000
 
 export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTurns() }: InquiryDeps): Inquiry {
   /**
@@ -139,7 +142,9 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
       if (matters.length === 0 && about.length === 0) return go(calls)
       const [{ player } = { player: '' }] = calls
       const keys = [...new Set(about)].filter((topic) => topic !== undefined).map((topic) => `${topic} ${player}`)
-      return turns.take(keys, async (turn) => {
+      // Who needs to know nothing waits so that nobody's change is lost, and not for whoever is at it for long.
+      const patience = matters.length === 0 && keys.every((key) => key === `volume ${player}`) ? brieflyMs : undefined
+      const work = async (turn: Turn) => {
         const seen = await lookAll(origin, calls)
         // Somebody else's turn has begun, who may change what was found.
         if (turn.isOver) throw new Fault('player-timeout', 'looking up what this would do took too long')
@@ -147,7 +152,8 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
         if (!ledger) return go(seen)
         const { result, taken } = await ledger.hear(seen, () => go(seen))
         return without && taken.size > 0 ? without(result, taken) : result
-      })
+      }
+      return turns.take(keys, work, patience)
     },
   }
 }

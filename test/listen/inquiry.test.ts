@@ -192,9 +192,7 @@ describe('what is not found out', () => {
       throw new Fault('player-unreachable', 'away')
     }
     const { do: act } = house({ lookUps: { volume } })
-    await expect(act('kid', status, turn(5))).rejects.toEqual(
-      new Refusal(new Fault('player-unreachable', 'away'), 1),
-    )
+    await expect(act('kid', status, turn(5))).rejects.toEqual(new Refusal(new Fault('player-unreachable', 'away'), 1))
     const alone = act('kid', turn(5))
     await expect(alone).rejects.toBeInstanceOf(Fault)
     await expect(alone).rejects.toMatchObject({ code: 'player-unreachable' })
@@ -298,6 +296,20 @@ describe('turns', () => {
     end()
     await Promise.all([held, waits, behind])
     expect(order).toEqual(['both', 'behind'])
+  })
+
+  test('are waited for as long as there is patience', async () => {
+    const turns = createTurns()
+    const { promise: never, resolve: end } = Promise.withResolvers<void>()
+    const slow = turns.take(['a'], () => never)
+    expect(await turns.take(['a'], () => 'went beside', 1)).toBe('went beside')
+    const order: string[] = []
+    const behind = turns.take(['a'], () => void order.push('behind'))
+    await new Promise((turn) => setImmediate(turn))
+    order.push('before')
+    end()
+    await Promise.all([slow, behind])
+    expect(order).toEqual(['before', 'behind'])
   })
 
   test('are told when they are over', async () => {
