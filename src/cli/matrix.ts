@@ -1,6 +1,7 @@
 import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import type { Facet } from '../call/param.ts'
+import { isAddition } from '../call/queue.ts'
 import type { Condition, Grant, Policy, Rate } from '../policy/decide.ts'
 import { catalogs } from '../protocol/catalogs.ts'
 import { parse, print, single } from './command.ts'
@@ -76,12 +77,18 @@ export function write({ verdict, by }: Verdict): string {
 }
 
 /** The facets that a call of this row can show, by itself or after what it needs was looked up. */
-export function facetsOfRow({ params, needs }: Operation): ReadonlySet<Facet> {
+export function facetsOfRow({ params, needs, entries, capability, also = {} }: Operation): ReadonlySet<Facet> {
   const found = Object.values(params).flatMap(({ facet, refused }) => (facet && !refused ? [facet] : []))
   return new Set<Facet>([
     ...found,
     ...(needs === 'volume' ? ['volume' as const] : needs === 'adds' ? ['uri' as const] : []),
+    ...(entries || [capability, ...Object.values(also)].some(isOfQueue) ? ['entry' as const] : []),
   ])
+}
+
+/** It is about all of the queue, or its length. */
+function isOfQueue(capability: Capability | Standing | undefined): boolean {
+  return capability !== undefined && (capability === 'queue.clear' || isAddition(capability))
 }
 
 /** What one call of a row can be: with none of the parameters that change what it takes, and with each. */
