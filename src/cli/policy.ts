@@ -60,7 +60,19 @@ export function compare(before: Config, after: Config): readonly Difference[] {
     ...settings(sides, role),
     ...players.flatMap((player) => calls(sides, role, player)),
   ])
-  return merge(found, players)
+  return [...players.flatMap((player) => room(sides, player)), ...merge(found, players)]
+}
+
+/** A room's own ceiling, which holds for every role. */
+function room(sides: readonly [Side, Side], player: string): Difference[] {
+  const [before = 'none', after = 'none'] = sides.map(({ config: { players, zone } }) => {
+    const ceiling = players.get(player)?.maxVolume
+    return ceiling === undefined
+      ? 'none'
+      : writeLimit('maxVolume', plainVolume(ceiling, zone), Number.POSITIVE_INFINITY)
+  })
+  if (before === after) return []
+  return [{ role: 'everybody', what: 'the room', players: [player], before, after, operations: [] }]
 }
 
 interface Side {

@@ -120,6 +120,12 @@ describe('each difference shows', () => {
     ).toEqual(['kid · messages.send at den: allowed → denied'])
   })
 
+  test('also the ceiling of a room', () => {
+    const kid = role('{ allow: [messages.send] }')
+    const louder = players.replace('"127.0.0.1:6600" }', '"127.0.0.1:6600", maxVolume: 70 }')
+    expect(differences(kid, kid, louder)).toEqual(['everybody · the room at home: none → maxVolume 70'])
+  })
+
   test('with the commands it concerns', () => {
     const found = compare(configOf(volume('40')), configOf(volume('30')))
     expect(found.flatMap(({ operations }) => operations)).toEqual(
