@@ -25,12 +25,19 @@ export function budgetsFor(
   const sets = [by.roles, ...(by.ceilings ?? [])]
   const counted: readonly (Capability | '*')[] =
     capability === 'anyone' || capability === 'signed-in' ? ['*', ...also] : ['*', capability, ...also]
-  return counted.flatMap((counts) =>
-    sets.flatMap((roles) => {
+  return counted.flatMap((counts) => {
+    const budgets: Budget[] = []
+    for (const roles of sets) {
       const rate = mostGenerous(policy, roles, counts)
-      return rate ? [{ counts, rate, ...(isObserving(policy, roles) && { isObserved: true }) }] : []
-    }),
-  )
+      const isObserved = isObserving(policy, roles)
+      // The same by two ways is one bucket, and one is taken out of it.
+      const isDrawn = budgets.some(
+        (one) => one.rate.count === rate?.count && one.rate.ms === rate.ms && (one.isObserved ?? false) === isObserved,
+      )
+      if (rate && !isDrawn) budgets.push({ counts, rate, ...(isObserved && { isObserved }) })
+    }
+    return budgets
+  })
 }
 
 function mostGenerous(policy: Policy, roles: readonly string[], counts: Capability | '*'): Rate | undefined {

@@ -67,3 +67,8 @@ test('a quota is of one capability; of the roles that allow it the most generous
   expect(quotas(['child', 'weekend'], saturday)).toEqual([])
   expect(quotasAt(policy, { kind: 'anonymous', from: '::1' }, 'home', friday)).toEqual([])
 })
+
+test('a rate that a role and a ceiling have in common is one bucket, drawn once', () => {
+  expect(budgets(user(['slow'], [['slow']]), 'status.read')).toEqual(['* 60/60000 roles.slow.rates.*'])
+  expect(budgets(user(['slow'], [['fast']]), 'status.read')).toHaveLength(2)
+})
