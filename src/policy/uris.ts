@@ -17,8 +17,8 @@ function binding(says: () => string, shows: (uri: string) => boolean): Rule {
     judge(call, capability) {
       const uris = call.touches.uri ?? []
       const isSeen = uris.length > 0 || call.known.adds !== undefined || !demands.includes(capability)
-      if (!isSeen || !isWhole(call)) return unseen(says)
-      return uris.every(shows) ? holds : refuses(says)
+      if (!uris.every(shows)) return refuses(says)
+      return isSeen && isWhole(call) ? holds : unseen(says)
     },
     matter: (call) => (isWhole(call) ? undefined : 'adds'),
   }
@@ -124,7 +124,6 @@ export function publicOnly(names: (uri: string) => boolean): Rule {
     facet: 'uri',
     demands,
     judge(call) {
-      if (!isWhole(call)) return unseen(() => 'uris: public addresses only')
       if (call.known.adds?.some((uri) => uri.length > longest || !isWellFormed(uri)))
         return refuses(() => 'uris: an address in it is malformed')
       let unproven: Verdict | undefined
@@ -138,7 +137,7 @@ export function publicOnly(names: (uri: string) => boolean): Rule {
           unproven ??= verdict
         }
       }
-      return unproven ?? holds
+      return unproven ?? (isWhole(call) ? holds : unseen(() => 'uris: public addresses only'))
     },
     matter(call) {
       if (!isWhole(call)) return 'adds'

@@ -1,6 +1,10 @@
 import type { Call, Request } from '../call/call.ts'
 import type { Known } from '../call/known.ts'
+import { isObject } from '../protocol/jsonrpc/message.ts'
+import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { mpd } from '../protocol/mpd/catalog.ts'
+import { pibox } from '../protocol/web/pibox.ts'
+import type { MopidyPlayer } from './mopidy.ts'
 import type { WatchedMpd } from './mpd.ts'
 import { UpstreamError } from './player.ts'
 
@@ -31,6 +35,23 @@ export async function addsOf(player: Pick<WatchedMpd, 'ask'>, call: Call): Promi
     if (cause instanceof UpstreamError && cause.code === noExist) return { adds: [] }
     throw error
   }
+}
+
+/**
+ * What a page of Mopidy's adds by the playlists it names: each is read.
+ *
+ * @throws Fault or UpstreamError
+ */
+export async function addsOfPage(player: Pick<MopidyPlayer, 'ask'>, call: Call): Promise<Pick<Known, 'adds'>> {
+  if (call.operation !== pibox['POST /pibox/api/session']) return {}
+  const adds: string[] = []
+  for (const uri of call.touches.uri ?? []) {
+    const items = (await player.ask({ operation: mopidy['core.playlists.get_items'], args: { uri } })) ?? []
+    if (!Array.isArray(items)) return {}
+    for (const item of items) adds.push(isObject(item) && typeof item.uri === 'string' ? item.uri : '')
+    if (adds.length > mostAdded) return {}
+  }
+  return { adds }
 }
 
 /** The question whose answer has every address that the command will use, and maybe more. */

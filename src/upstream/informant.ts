@@ -2,7 +2,7 @@ import type { Call } from '../call/call.ts'
 import type { Known } from '../call/known.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
 import { mpd } from '../protocol/mpd/catalog.ts'
-import { addsOf } from './adds.ts'
+import { addsOf, addsOfPage } from './adds.ts'
 import type { MopidyPlayer } from './mopidy.ts'
 import type { WatchedMpd } from './mpd.ts'
 import type { RestPlayer } from './player.ts'
@@ -24,7 +24,7 @@ export function mopidyInformant(
   mpd: Pick<WatchedMpd, 'ask'> | undefined,
 ): Informant {
   return {
-    adds: async (call) => (mpd ? addsOf(mpd, call) : {}),
+    adds: (call) => (mpd && call.operation.protocol === 'mpd' ? addsOf(mpd, call) : addsOfPage(player, call)),
     volume: async () => heard(await player.ask({ operation: mopidy['core.mixer.get_volume'], args: {} })),
   }
 }

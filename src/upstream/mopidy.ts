@@ -45,7 +45,7 @@ export interface MopidyPlayer extends RpcPlayer {
   onStand(listener: () => void): () => void
 }
 
-type Read = `core.${'library' | 'mixer' | 'playback' | 'tracklist'}.get_${string}` & keyof typeof mopidy
+type Read = `core.${'library' | 'mixer' | 'playback' | 'playlists' | 'tracklist'}.get_${string}` & keyof typeof mopidy
 export type Question = Request<(typeof mopidy)[Read]>
 
 interface Pending extends LaneEntry {

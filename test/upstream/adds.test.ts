@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createCall } from '../../src/call/call.ts'
+import { mopidy } from '../../src/protocol/mopidy/catalog.ts'
 import { decode } from '../../src/protocol/mpd/decode.ts'
-import { addsOf } from '../../src/upstream/adds.ts'
+import { pibox } from '../../src/protocol/web/pibox.ts'
+import { addsOf, addsOfPage } from '../../src/upstream/adds.ts'
 import { createMpd, type WatchedMpd } from '../../src/upstream/mpd.ts'
 import { userNamed } from './fake.ts'
 import { type FakeMpd, startFakeMpd } from './fakempd.ts'
@@ -67,5 +69,45 @@ describe('what a command adds unnamed', () => {
   test('is asked for no other command', async () => {
     expect(await look('add', 'x')).toEqual({})
     expect(asked()).toEqual([])
+  })
+})
+
+describe('what a page adds by the playlists it names', () => {
+  const origin = { id: 'r', by: userNamed('ada'), door: 'http', player: 'home', at: 0 } as const
+  const session = (...uris: string[]) => {
+    const playlists = uris.map((uri) => ({ uri, name: 'a' }))
+    return createCall(origin, { operation: pibox['POST /pibox/api/session'], args: { skipThreshold: 1, playlists } })
+  }
+  const answering = (...answers: unknown[]) => {
+    const asked: unknown[] = []
+    return {
+      asked,
+      ask: async (question: unknown) => {
+        asked.push(question)
+        return answers.shift()
+      },
+    }
+  }
+
+  test('is read of each; one that is not there adds nothing', async () => {
+    const player = answering([{ __model__: 'Ref', uri: 'local:track:a' }, { uri: 'http://h/' }], null)
+    expect(await addsOfPage(player, session('m3u:a.m3u8', 'm3u:b.m3u8'))).toEqual({
+      adds: ['local:track:a', 'http://h/'],
+    })
+    const ask = (uri: string) => ({ operation: mopidy['core.playlists.get_items'], args: { uri } })
+    expect(player.asked).toEqual([ask('m3u:a.m3u8'), ask('m3u:b.m3u8')])
+  })
+
+  test('is not known where the player says what is none, or too much', async () => {
+    expect(await addsOfPage(answering('x'), session('m3u:a.m3u8'))).toEqual({})
+    const many = Array.from({ length: 10_001 }, () => ({ uri: 'local:track:a' }))
+    expect(await addsOfPage(answering(many), session('m3u:a.m3u8'))).toEqual({})
+    expect(await addsOfPage(answering([{ uri: 7 }, null]), session('m3u:a.m3u8'))).toEqual({ adds: ['', ''] })
+  })
+
+  test('is nothing that is asked for any other call', async () => {
+    const player = answering()
+    const call = createCall(origin, { operation: mopidy['core.tracklist.add'], args: { uris: ['local:track:a'] } })
+    expect([await addsOfPage(player, call), player.asked]).toEqual([{}, []])
   })
 })

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { catalog, goingOn, op } from '../../call/catalog.ts'
+import { catalog, goingOn, needing, op } from '../../call/catalog.ts'
 import { optional, param } from '../../call/param.ts'
 import { Line, Uri } from '../mopidy/model.ts'
 import { answering, flag, nullable, number, text } from '../rest/answer.ts'
@@ -23,13 +23,16 @@ export const pibox = catalog('web', {
   'POST /pibox/api/vote': op('queue.edit', { uri }),
   'GET /pibox/api/session': op('queue.read'),
   /** It fills the queue up from these playlists, song by song. */
-  'POST /pibox/api/session': goingOn(
-    op('queue.replace', {
-      skipThreshold: param(Type.Integer({ minimum: 1, maximum: 1000 })),
-      playlists: optional(playlists),
-      autoStart: optional(on),
-      shuffle: optional(on),
-    }),
+  'POST /pibox/api/session': needing(
+    'adds',
+    goingOn(
+      op('queue.replace', {
+        skipThreshold: param(Type.Integer({ minimum: 1, maximum: 1000 })),
+        playlists: optional(playlists),
+        autoStart: optional(on),
+        shuffle: optional(on),
+      }),
+    ),
   ),
   /** It stops the music and empties the queue. */
   'DELETE /pibox/api/session': op('queue.clear'),

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { createInquiry } from '../../../src/listen/inquiry.ts'
 import { webCommandRoutes } from '../../../src/listen/web/commands.ts'
 import { createForwarded } from '../../../src/listen/web/forwarded.ts'
+import { resolve } from '../../../src/protocol/resolve.ts'
 import { type WebClient, webClients } from '../../../src/protocol/web/clients.ts'
 import { createExtensions, type ExtensionLimits } from '../../../src/upstream/extensions.ts'
 import { ask } from '../house.ts'
@@ -20,7 +22,11 @@ async function open(reply?: Parameters<typeof openUpstream>[0], limits?: Partial
     also(app, parts) {
       const players = new Map([['home', { clients, extensions }]])
       const forwarded = createForwarded('a secret of this house')
-      webCommandRoutes(app, { ...parts, players, defaultPlayer: 'home', forwarded, now: () => 1e12 })
+      const nothing = async () => ({})
+      // What the playlists of a session hold is looked up, and it is nothing.
+      const lookUps = { adds: async () => ({ adds: [] }), hosts: nothing, volume: nothing, queue: nothing }
+      const inquiry = createInquiry({ gate: parts.gate, resolve, lookUps })
+      webCommandRoutes(app, { ...parts, players, defaultPlayer: 'home', forwarded, inquiry, now: () => 1e12 })
       app.addHook('onClose', () => extensions.close())
     },
   })
