@@ -5,6 +5,7 @@ import type { Queue, QueueEntry } from '../../src/call/known.ts'
 import { afterwards } from '../../src/call/queue.ts'
 import { decide, isTracked, mattersOf, roomFor } from '../../src/policy/decide.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
+import { catalogs } from '../../src/protocol/catalogs.ts'
 import { decode as decodeRpc } from '../../src/protocol/jsonrpc/decode.ts'
 import { mopidy } from '../../src/protocol/mopidy/catalog.ts'
 import { decode as decodeMpd } from '../../src/protocol/mpd/decode.ts'
@@ -183,6 +184,15 @@ describe('only what is theirs', () => {
     for (const line of [...allowed, ...refused]) expect(judge(own, mpd(line), queue, ['member'])).toBe('allowed')
     expect(mattersOf(policyOf(own), callOf(mpd('delete 0'), undefined, ['member']))).toEqual([])
   })
+})
+
+test('every row that changes the queue says which entries, or is known to say nothing and is refused', () => {
+  const silent = [...catalogs.values()]
+    .flatMap((catalog) => Object.values(catalog))
+    .filter(({ capability, entries, refused }) => capability === 'queue.edit' && !entries && refused === undefined)
+  expect(silent.map(({ name }) => name)).toEqual([
+    ...['POST /player/removeFromQueue', 'clean_queue_metadata', 'POST /pibox/api/vote'],
+  ])
 })
 
 describe('commands of one list', () => {
