@@ -191,7 +191,12 @@ test('every row that changes the queue says which entries, or is known to say no
     .flatMap((catalog) => Object.values(catalog))
     .filter(({ capability, entries, refused }) => capability === 'queue.edit' && !entries && refused === undefined)
   expect(silent.map(({ name }) => name)).toEqual([
-    ...['POST /player/removeFromQueue', 'clean_queue_metadata', 'POST /pibox/api/vote'],
+    ...[
+      'POST /player/removeFromQueue',
+      'clean_queue_metadata',
+      'POST /iris/http/clean_queue_metadata',
+      'POST /pibox/api/vote',
+    ],
   ])
 })
 
