@@ -27,18 +27,19 @@ const mostFound = 20_000
 
 /** The entries that are named; undefined where some of them are not in the queue, or nobody knows which they are. */
 export function findEntries(queue: Queue, named: readonly Entry[]): readonly QueueEntry[] | undefined {
-  const byId = new Map(queue.entries.map((entry) => [entry.id, entry]))
+  // To find one it need not be built.
+  const byId = named.length > 4 ? new Map(queue.entries.map((entry) => [entry.id, entry])) : undefined
   const found: QueueEntry[] = []
   for (const entry of named) {
-    const one = 'id' in entry ? byId.get(entry.id) : undefined
-    const some = one ? [one] : 'id' in entry ? [] : findSome(queue, entry)
+    const some = byId && 'id' in entry ? [byId.get(entry.id) ?? []].flat() : findSome(queue, entry)
     if (some.length === 0 || found.length + some.length > mostFound) return undefined
     for (const each of some) found.push(each)
   }
   return found
 }
 
-function findSome({ entries, isMoved }: Queue, entry: Exclude<Entry, { id: number }>): readonly QueueEntry[] {
+function findSome({ entries, isMoved }: Queue, entry: Entry): readonly QueueEntry[] {
+  if ('id' in entry) return entries.filter(({ id }) => id === entry.id)
   if ('uri' in entry) return entries.filter(({ uri }) => uri === entry.uri)
   const { from, to = entries.length } = entry
   return isMoved || to > entries.length ? [] : entries.slice(from, to)

@@ -62,6 +62,9 @@ const topics: Readonly<Record<Matter, Topic | undefined>> = {
 /** How long a volume that is set waits for others that are being resolved: a list may keep its turn by not being read. */
 const brieflyMs = 1_000
 
+/** Calls of one list between two looks at all the others. */
+const inOneGo = 64
+
 export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTurns() }: InquiryDeps): Inquiry {
   /**
    * A call with all that was found out about it. Nothing is asked twice: what was not found then is not known.
@@ -117,6 +120,8 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
         const queue = call.known.queue ?? given.queue
         if (queue) given = { ...given, queue: afterwards(queue, call) }
         seen.push(call)
+        // A long list and a long queue are work: others have their turn in between.
+        if (seen.length % inOneGo === 0) await new Promise((resolve) => setImmediate(resolve))
         const left = call.capability === 'volume.set' ? gate.foresee(call)?.touches.volume?.at(-1) : undefined
         if (left !== undefined) given = { ...given, volume: left }
       } catch (error) {
