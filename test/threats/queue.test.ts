@@ -17,7 +17,8 @@ const reaches = [
 function open(options: HouseOptions) {
   const when = { queue: { max: 12, perPerson: 3, own: true } }
   const kid = { grants: [{ allow: ['status.read', 'library.read', 'playlists.read'] }, { allow: ['queue.*'], when }] }
-  const change: HouseOptions['change'] = (config) => ({ ...config, roles: { ...config.roles, kid } })
+  const guest = { grants: [{ allow: ['status.read', 'queue.add'] }], quotas: { 'queue.add': '6/1h' } }
+  const change: HouseOptions['change'] = (config) => ({ ...config, roles: { ...config.roles, kid, guest } })
   return openHouse({ ...options, change })
 }
 
@@ -321,6 +322,19 @@ attack(
         expect(uris(house)).toEqual([])
       },
       disturbs: true,
+    },
+    {
+      id: 'Q13',
+      attack: 'an album as one of six, by somebody with a quota',
+      reaches,
+      async run(house) {
+        empty(house)
+        const { result } = await rpc(house, house.guest, 'add', { uris: [album] })
+        expect(result).toHaveLength(5)
+        await add(house, house.guest, 7)
+        expect((await rpc(house, house.guest, 'add', { uris: [songs[8]] })).error?.message).toMatch('6 queue.add')
+        expect(uris(house)).toHaveLength(6)
+      },
     },
   ],
   open,
