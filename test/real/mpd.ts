@@ -10,6 +10,8 @@ export interface Mpd {
   /** `127.0.0.1:PORT` */
   readonly mpd: string
   readonly pid: number
+  /** Holds the playlists and the state. */
+  readonly folder: string
   restart(): Promise<void>
   /** `kill -9`, and waits until it is gone. */
   kill9(): Promise<void>
@@ -71,6 +73,7 @@ ${extraConfig}
     get pid() {
       return child.pid ?? 0
     },
+    folder,
     async restart() {
       await endChild(child)
       await start()
