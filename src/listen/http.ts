@@ -86,6 +86,11 @@ declare module 'fastify' {
     player?: string
     /** Strangers may POST here while the player may be paired. */
     knock?: true
+    /**
+     * Puts on record what somebody was after who has nothing to do with the player, before they hear that there is none.
+     * It may throw what it likes.
+     */
+    trespass?(request: FastifyRequest): void
   }
 }
 

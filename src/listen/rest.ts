@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Call, createCall, type Origin } from '../call/call.ts'
+import { isCapability } from '../call/capability.ts'
 import type { Catalog, Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Known } from '../call/known.ts'
@@ -88,11 +89,18 @@ function restRoute(app: App, { deps, name, player, catalog, prefix, path, unread
     checkBody(request.raw, operation)
   }
 
+  /** What came with it is not read: whoever it is may do nothing here. */
+  function trespass(request: FastifyRequest): void {
+    const operation = findRow(catalog, request.method, target(request))?.operation
+    if (operation === undefined || !isCapability(operation.capability)) return
+    gate.admit(createCall(origin(request), { operation, args: {} }))
+  }
+
   app.route({
     method: app.supportedMethods,
     url: prefix + path,
     exposeHeadRoute: false,
-    config: { raw: true, player: name },
+    config: { raw: true, player: name, trespass },
     bodyLimit: bodyLimits.bytes,
     preParsing: judge,
     async handler(request, reply) {

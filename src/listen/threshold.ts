@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { User } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Gate } from '../gate/gate.ts'
 import { identify, type SignInDeps } from './signin.ts'
@@ -38,8 +39,19 @@ export async function cross(deps: ThresholdDeps, request: FastifyRequest, player
       : deps.gate.capabilitiesOf(by, player).length === 0
         ? nothing()
         : undefined
+  if (by?.kind === 'user' && fault && !isKnock) report(request, by)
   if (fault && !isKnock) throw fault
   return fault
+}
+
+/** Whoever tries the doors of others is on record, and rings the same alarms, though they hear nothing of it. */
+function report(request: FastifyRequest, by: User): void {
+  request.user = by
+  try {
+    request.routeOptions.config.trespass?.(request)
+  } catch {
+    // It was refused, as it must be.
+  }
 }
 
 export function nothing(): Fault {

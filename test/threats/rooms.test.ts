@@ -32,7 +32,7 @@ async function openRooms(options: HouseOptions) {
       return {
         ...config,
         players: new Map([
-          [home, { ...place, web: ['iris', 'party', 'pibox', 'local'] }],
+          [home, { ...place, web: ['iris', 'party', 'pibox', 'local', 'musicbox_webclient'] }],
           ['kitchen', { kind: 'go-librespot', url: kitchen.fake.url, private: false }],
           ['attic', { kind: 'librespot-java', url: attic.fake.url, private: false }],
           ['bath', { kind: 'librespot', zeroconf: bath.fake.url, onevent: true }],
@@ -81,6 +81,9 @@ const doors: readonly (readonly [
   ['GET', '/state'],
   ['GET', '/state', { headers: { accept: 'text/event-stream' } }],
   ['HEAD', '/state'],
+  ['OPTIONS', '/state'],
+  ['HEAD', '/player/play'],
+  ['OPTIONS', '/token/x'],
   ['POST', '/state', { body: '{}' }],
   ['GET', '/events'],
   ['POST', '/mopidy/rpc', { body: rpc }],
@@ -336,6 +339,13 @@ attack(
         for (const path of [
           '/players/HOME/state',
           '/players/hom%65/state',
+          '/players/%68ome/mopidy/rpc',
+          '/players/%61ttic/token/x',
+          '//players/home/state',
+          '/players/home//state',
+          '/Players/home/state',
+          '/players/home;/state',
+          '/players/home\\state',
           '/players/kitchen/../home/state',
           '/players/kitchen/%2e%2e/home/state',
           '/players//home/state',
@@ -348,6 +358,36 @@ attack(
         ]) {
           expect((await ask(house, path, { token, from: house.address() })).status, path).toBe(404)
         }
+      },
+    },
+    {
+      id: 'R11',
+      attack: 'what rings an alarm, tried at other rooms: nothing is there, and the alarm rings all the same',
+      async run(house) {
+        const mine = house.person('tenant')
+        const tries = [
+          ['POST', '/players/attic/token/x', 'ANY /token/*'],
+          ['GET', '/players/attic/web-api/v1/me', 'ANY /web-api/*'],
+          ['POST', '/players/attic/instance/close', 'POST /instance/close'],
+          ['POST', '/players/home/settings/shutdown', 'POST /settings/shutdown'],
+          ['POST', '/settings/reboot', 'POST /settings/reboot'],
+        ] as const
+        const told = async (method: string, path: string, name: string) =>
+          plainly(await ask(house, path, { method, token: mine.token, from: house.address(), body: '{' }), name)
+        for (const [method, path] of tries) {
+          const player = path.split('/')[2] ?? ''
+          const elsewhere = path.startsWith('/players/') ? path.replace(player, nowhere) : '/nowhere'
+          expect(await told(method, path, player), path).toBe(await told(method, elsewhere, nowhere))
+        }
+        const rung = () => house.log.filter(({ account, reason }) => account === mine.id && reason === 'alarm')
+        await until(() => rung().length >= tries.length)
+        expect(rung().map(({ operation }) => operation)).toEqual(tries.map(([, , operation]) => operation))
+        expect(rung().map(({ player }) => player)).toEqual(['attic', 'attic', 'attic', 'home', 'home'])
+        // What harms nobody is on record as well.
+        await ask(house, '/players/attic/player/next', { method: 'POST', token: mine.token })
+        const denied = () => house.log.filter(({ account, outcome }) => account === mine.id && outcome === 'denied')
+        await until(() => denied().length > tries.length)
+        expect(denied().at(-1)).toMatchObject({ player: 'attic', reason: 'not-granted', rule: null })
       },
     },
   ],

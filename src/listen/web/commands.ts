@@ -1,10 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Call, createCall, type Origin, type User } from '../../call/call.ts'
+import { isCapability } from '../../call/capability.ts'
 import type { Catalog, Operation } from '../../call/catalog.ts'
 import { Fault } from '../../call/fault.ts'
 import type { Gate } from '../../gate/gate.ts'
 import { bodyKind, bodyLimits, parseBody } from '../../protocol/rest/body.ts'
 import { decodeRest } from '../../protocol/rest/decode.ts'
+import { findRow } from '../../protocol/rest/route.ts'
 import type { WebClient } from '../../protocol/web/clients.ts'
 import type { Extensions } from '../../upstream/extensions.ts'
 import { credentialOf, isAmbient } from '../credential.ts'
@@ -89,11 +91,19 @@ function commandRoute(app: App, place: Place): void {
     kindOf(request, operation)
   }
 
+  /** What came with it is not read: whoever it is may do nothing here. */
+  function trespass(request: FastifyRequest): void {
+    const operation = findRow(catalog, request.method, target(request))?.operation
+    if (operation === undefined || !isCapability(operation.capability)) return
+    checkPage(deps.hosts, request, operation)
+    gate.admit(createCall(origin(request), { operation, args: {} }))
+  }
+
   app.route({
     method: app.supportedMethods,
     url: prefix + path,
     exposeHeadRoute: false,
-    config: { raw: true, player },
+    config: { raw: true, player, trespass },
     bodyLimit: limits.bytes,
     preParsing: judge,
     async handler(request, reply) {
