@@ -1,4 +1,5 @@
 import type { Call, Request } from '../call/call.ts'
+import { Fault } from '../call/fault.ts'
 import type { Known } from '../call/known.ts'
 import { isObject } from '../protocol/jsonrpc/message.ts'
 import { mopidy } from '../protocol/mopidy/catalog.ts'
@@ -12,8 +13,8 @@ import { UpstreamError } from './player.ts'
 const mostBytes = 8 * 1024 * 1024
 /** What Mopidy's queue holds at most. */
 const mostAdded = 10_000
-/** MPD's error for what is not there. */
-const noExist = 50
+/** MPD's errors for what is not there, and for arguments that it does not take. */
+const [noExist, badArguments] = [50, 2]
 
 /**
  * What a command of MPD adds, or has looked up, without naming it: the player is asked for the same.
@@ -32,7 +33,9 @@ export async function addsOf(player: Pick<WatchedMpd, 'ask'>, call: Call): Promi
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined
     if (cause instanceof RangeError) return {}
-    if (cause instanceof UpstreamError && cause.code === noExist) return { adds: [] }
+    if (!(cause instanceof UpstreamError)) throw error
+    if (cause.code === noExist) return { adds: [] }
+    if (cause.code === badArguments) throw new Fault('bad-arguments', cause.message, { cause })
     throw error
   }
 }

@@ -53,6 +53,11 @@ describe('what a command adds unnamed', () => {
   test('is not known where the player refuses to say it', async () => {
     fake.answer = () => 'ACK [5@0] {listplaylist} unknown command\n'
     await expect(look('load', 'x')).rejects.toMatchObject({ code: 'player-unreachable' })
+    fake.answer = () => 'ACK [2@0] {find} Unknown filter type\n'
+    await expect(look('findadd', 'x', 'y')).rejects.toMatchObject({
+      code: 'bad-arguments',
+      message: 'Unknown filter type',
+    })
     fake.answer = () => 'file: a\nACK [52@0] {listplaylist} half of it\n'
     await expect(look('load', 'x')).rejects.toMatchObject({ code: 'player-unreachable' })
   })
