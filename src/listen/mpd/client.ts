@@ -25,6 +25,8 @@ export const mpdClientDefaults = {
   silenceMs: 60_000,
   /** How long a client may leave its answers unread. */
   unreadMs: 30_000,
+  /** The same while others wait to see what it added to the queue. Shorter than a turn, or nobody could tell whose it was. */
+  unreadAddingMs: 5_000,
   /** From our last word to the end of the connection. */
   partingMs: 1_000,
   wrongPasswords: 3,
@@ -83,6 +85,7 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
   const answers = createAnswers({ gate, presence, players, write, part: () => part(), signIn: signInBy })
   let state: 'open' | 'parting' | 'gone' = 'open'
   let busy = false
+  let isAdding = false
   let wrong = 0
   let asked = 0
   let heardAt = openedAt
@@ -201,16 +204,24 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
     })
   }
 
-  /** What adds to the queue is done when it was seen what came of it: until then the end of the answer waits. */
   function toTheEnd(calls: readonly Call[], work: (say: typeof write) => void | Promise<void>): void | Promise<void> {
-    if (!calls.some(addsToQueue)) return work(write)
+    return calls.some(addsToQueue) ? add(work) : work(write)
+  }
+
+  /** What adds to the queue is done when it was seen what came of it: until then the end of the answer waits. */
+  async function add(work: (say: typeof write) => void | Promise<void>): Promise<void> {
     let last: Uint8Array | string = ''
-    const done = work((bytes) => {
-      const before = last
-      last = typeof bytes === 'string' ? bytes : bytes.slice()
-      return before === '' ? undefined : write(before)
-    })
-    return done === undefined ? write(last) : done.then(() => write(last))
+    isAdding = true
+    try {
+      await work((bytes) => {
+        const before = last
+        last = typeof bytes === 'string' ? bytes : bytes.slice()
+        return before === '' ? undefined : write(before)
+      })
+    } finally {
+      isAdding = false
+    }
+    await write(last)
   }
 
   /** Does it, and says what was in the way. */
@@ -330,7 +341,7 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
       const time = now()
       if (state === 'parting' && time - partingAt > limits.partingMs) return destroy()
       if (state !== 'open') return
-      if (time - (outlet.fullSince ?? time) > limits.unreadMs) {
+      if (time - (outlet.fullSince ?? time) > (isAdding ? limits.unreadAddingMs : limits.unreadMs)) {
         tellUnread()
         return destroy()
       }

@@ -540,6 +540,19 @@ describe('slow readers', () => {
     ])
   })
 
+  test('and sooner while others wait to see what it added', async () => {
+    await restart({ unreadMs: 3_600_000, unreadAddingMs: 200 })
+    const [near, far] = duplexPair()
+    house.door.handle(far, '192.0.2.1')
+    house.opened.push(near)
+    near.write('password owner-1\ncommand_list_begin\nadd spotify:track:1\nlistallinfo\ncommand_list_end\n')
+    house.home.answer = async function* () {
+      for (;;) yield `file: ${'x'.repeat(65_536)}\n`
+    }
+    await until(() => far.destroyed)
+    expect(house.logged).toHaveLength(1)
+  })
+
   test('whom the player may not be held for any longer is sent away, with a record', async () => {
     const owner = await house.client('owner-1')
     house.home.answer = async function* () {
