@@ -13,12 +13,12 @@ import {
   mattersOf,
   mayEver,
   type Permit,
-  type Policy,
   roomFor,
   sees,
   volumeScale,
 } from '../policy/decide.ts'
 import { type Budget, budgetsFor, type Quota, quotasAt, quotasFor } from '../policy/rate.ts'
+import type { Policy } from '../policy/role.ts'
 import { type AuditRecord, type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
 import { createQuotas, type Quotas, type Shortage } from './quota.ts'
@@ -136,7 +136,8 @@ export function createGate(deps: {
       note(call, limited(call, empty.budget, fault.message))
       throw fault
     }
-    const drawn = quotasFor(policy, call)
+    // By what goes: a ceiling that would refuse what was asked for may allow, and count, what was put in its place.
+    const drawn = quotasFor(policy, permit.call)
     const strict = drawn.filter(({ isObserved }) => !isObserved)
     const spent = draw(policy, call, strict)
     if (spent) {

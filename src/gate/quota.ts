@@ -210,6 +210,13 @@ function timeOf(entry: Entry, at: number): number {
   return entry.seen
 }
 
+/** What the draws come to that count in `ms`: all that most calls need, and a list asks it of each of its thousands. */
+function sumOf(log: Log, at: number, ms: number): number {
+  let sum = 0
+  for (const entry of log) if (timeOf(entry, at) + ms > at) sum += entry.weight
+  return sum
+}
+
 /** The draws that this quota counts, the oldest first, and what they come to. */
 function counted(log: Log, at: number, ms: number) {
   const draws = log
@@ -231,7 +238,8 @@ function waitUntil({ draws, sum }: ReturnType<typeof counted>, most: number, at:
 }
 
 function waitFor(log: Log, at: number, { rate: { count, ms } }: Quota, weight: number): number | undefined {
-  return weight > count ? undefined : waitUntil(counted(log, at, ms), count - weight, at, ms)
+  if (weight > count) return undefined
+  return sumOf(log, at, ms) + weight <= count ? 0 : waitUntil(counted(log, at, ms), count - weight, at, ms)
 }
 
 function leftOf(log: Log, at: number, { rate: { count, ms } }: Quota): Left {

@@ -6,7 +6,7 @@ import type { Capability } from '../../src/call/capability.ts'
 import { catalog, needing, type Operation, op } from '../../src/call/catalog.ts'
 import { Fault } from '../../src/call/fault.ts'
 import type { Known } from '../../src/call/known.ts'
-import { many, param } from '../../src/call/param.ts'
+import { many, param, replaceable } from '../../src/call/param.ts'
 import type { AuditRecord } from '../../src/gate/audit.ts'
 import { createGate, Refusal } from '../../src/gate/gate.ts'
 import { createLimiter } from '../../src/gate/limiter.ts'
@@ -21,6 +21,7 @@ const rows = catalog('mpd', {
   add: op('queue.add', { uris }),
   load: needing('adds', op('queue.add')),
   clear: op('queue.clear'),
+  setvol: op('volume.set', { level: replaceable(param(Type.Integer(), 'volume')) }),
 })
 const minute = 60_000
 const hour = 60 * minute
@@ -457,6 +458,42 @@ describe('at the gate', () => {
     ])
     expect(records[1]?.says).toBe('not more than 1 playback.skip in 1 h: again at 13:00')
     expect(gate.quotasOf(by, ['home'], noon)).toEqual([])
+  })
+
+  test('what is put in the place of what was asked is counted by the ceiling that lets only that pass', () => {
+    const set = (over: 'clamp' | 'scale') => {
+      const policy = compile({
+        kid: { grants: [{ allow: ['volume.set'], when: { maxVolume: { max: 40, over } } }] },
+        low: { grants: [{ allow: ['volume.set'], when: { maxVolume: 40 } }], quotas: { 'volume.set': '2/1h' } },
+      })
+      const own = createGate({ policy: () => policy, limiter: createLimiter(), audit: { write: () => {} } })
+      const by = user('u', ['kid'], { ceilings: [['low']] })
+      return () => own.admit(callOf(rows.setvol, { level: 90 }, by, noon)).call.touches.volume
+    }
+    for (const over of ['clamp', 'scale'] as const) {
+      const loud = set(over)
+      expect([loud(), loud()]).toEqual(over === 'clamp' ? [[40], [40]] : [[36], [36]])
+      expect(loud).toThrow('not more than 2 volume.set')
+    }
+  })
+
+  test('a list of two thousand is counted in one go, however much was drawn before', () => {
+    const policy = compile({ kid: { grants: [{ allow: ['queue.add'] }], quotas: { 'queue.add': '9999/1d' } } })
+    const { store } = createStore()
+    const before = Array.from({ length: 7_900 }, (_, i): Draw => {
+      return { person: 'u1', capability: 'queue.add', at: noon + i, weight: 1, until: noon + 24 * hour }
+    })
+    store.write(before, [])
+    const own = createGate({
+      policy: () => policy,
+      limiter: createLimiter(),
+      quotas: createQuotas(store),
+      audit: { write: () => {} },
+    })
+    const add = callOf(rows.add, { uris: ['local:a'] }, user(), noon + 8_000)
+    const list = (count: number) => Array.from({ length: count }, () => add)
+    expect(() => own.admitAll(list(2_100))).toThrow(expect.objectContaining({ index: 2_099 }))
+    expect(own.admitAll(list(2_099))).toHaveLength(2_099)
   })
 
   test('somebody with another name, session or device is the same person', () => {
