@@ -18,6 +18,9 @@ export interface StoredQuotas extends QuotaStore {
   close(): void
 }
 
+/** How often a file that cannot be opened is tried at most: it is read whole each time, and everybody waits. */
+const retryMs = 1_000
+
 interface Open {
   readonly db: DatabaseSync
   readonly select: StatementSync
@@ -31,7 +34,9 @@ interface Open {
  * `synchronous = FULL`: whoever has nothing left may be the one who stands beside the plug. It costs a wait for the disk
  * at each draw, and of those a quota allows few; what it refuses is not written.
  *
- * A file that cannot be opened is told and tried again, as only those with quotas have to wait for it.
+ * A file that cannot be opened is told and tried again, as only those with quotas have to wait for it. One that another
+ * process holds is waited for once, for `busyMs`, and everybody with it; until it is let go nobody waits again, however
+ * often somebody asks.
  */
 export function openQuotas(options: {
   readonly dir: string
@@ -43,7 +48,9 @@ export function openQuotas(options: {
   const { dir, now, onProblem = () => {}, busyMs = 50 } = options
   const file = join(dir, 'quota.sqlite')
   let opened: Open | undefined
-  let isTroubled = false
+  /** What could not be done last, and since then was not: in a file that is held one may still read. */
+  let trouble: 'reading' | 'writing' | undefined
+  let unopened: { readonly at: number; readonly fault: Fault } | undefined
   let isClosed = false
 
   function open(): Open {
@@ -63,31 +70,53 @@ export function openQuotas(options: {
   }
 
   /** @throws Fault */
-  function use<T>(work: (open: Open) => T): T {
+  function reach(): Open {
+    if (isClosed) throw new Fault('internal', `${file}: closed`)
+    if (opened) return opened
+    const at = now()
+    if (unopened && unopened.at <= at && at - unopened.at < retryMs) throw unopened.fault
     try {
-      if (isClosed) throw new Fault('internal', `${file}: closed`)
-      opened ??= open()
-      const result = work(opened)
-      if (isTroubled) onProblem(undefined)
-      isTroubled = false
+      opened = open()
+      return opened
+    } catch (error) {
+      unopened = { at, fault: toFault(file, error) }
+      throw unopened.fault
+    }
+  }
+
+  /** @throws Fault */
+  function use<T>(doing: 'reading' | 'writing', work: (open: Open) => T): T {
+    try {
+      const result = work(reach())
+      if (trouble && (trouble === 'reading' || doing === 'writing')) {
+        trouble = undefined
+        wait(busyMs)
+        onProblem(undefined)
+      }
       return result
     } catch (error) {
       const fault = toFault(file, error)
-      if (!isTroubled) onProblem(fault)
-      isTroubled = true
+      if (!trouble) onProblem(fault)
+      trouble = opened ? doing : 'reading'
+      wait(0)
       throw fault
     }
   }
 
+  /** How long what is done from now on waits for another process. */
+  function wait(ms: number): void {
+    opened?.db.exec(`PRAGMA busy_timeout = ${ms}`)
+  }
+
   try {
-    use(() => {})
+    use('reading', () => {})
   } catch {
     // It was told.
   }
 
   return {
     read: (person) =>
-      use(({ select }) =>
+      use('reading', ({ select }) =>
         select.all(person).map(({ id, capability, at, weight, until }) => ({
           id: Number(id),
           person,
@@ -98,7 +127,7 @@ export function openQuotas(options: {
         })),
       ),
     write: (draws, forgotten) =>
-      use(({ db, insert, remove }) =>
+      use('writing', ({ db, insert, remove }) =>
         transaction(db, () => {
           for (const id of forgotten) remove.run(id)
           return draws.map(({ person, capability, at, weight, until }) =>

@@ -13,11 +13,12 @@ const draw = (at: number, more: Partial<Draw> = {}): Draw => {
   return { person: 'u1', capability: 'playback.skip', at, weight: 1, until: at + hour, ...more }
 }
 
-function open(dir: string, now = 0) {
+function open(dir: string, now = 0, busyMs = 50) {
   const problems: (string | undefined)[] = []
-  const store = openQuotas({ dir, now: () => now, onProblem: (fault) => problems.push(fault?.message) })
+  const clock = { now }
+  const store = openQuotas({ dir, now: () => clock.now, onProblem: (fault) => problems.push(fault?.message), busyMs })
   onTestFinished(() => store.close())
-  return { store, problems }
+  return { store, problems, clock }
 }
 
 /** Another process that draws until it is killed; resolves to how many it was told were kept. */
@@ -93,12 +94,15 @@ describe('a file that is no use', () => {
     const dir = createDir()
     const file = join(dir, 'quota.sqlite')
     spoil(file)
-    const { store, problems } = open(dir)
+    const { store, problems, clock } = open(dir)
     expect(problems).toEqual([expect.stringMatching(words)])
     expect(() => store.read('u1')).toThrow(Fault)
     expect(() => store.write([draw(1)], [])).toThrow(words)
     expect(problems).toHaveLength(1)
     rmSync(file)
+    // It is read whole each time that it is tried, so not each time that somebody asks.
+    expect(() => store.write([draw(1)], [])).toThrow(words)
+    clock.now = 1_000
     expect(store.write([draw(1)], [])).toHaveLength(1)
     expect(problems).toEqual([expect.any(String), undefined])
     expect(existsSync(file)).toBe(true)
@@ -115,5 +119,22 @@ describe('a file that is no use', () => {
     other.exec('ROLLBACK')
     store.write([draw(3)], [])
     expect(store.read('u1').map(({ at }) => at)).toEqual([1, 3])
+  })
+
+  test('is locked, and somebody asks without end: nobody else waits for it more than once, and it is told once', () => {
+    const dir = createDir()
+    const { store, problems } = open(dir, 0, 500)
+    const other = new DatabaseSync(join(dir, 'quota.sqlite'))
+    onTestFinished(() => other.close())
+    other.exec('BEGIN IMMEDIATE')
+    // Waiting each time it would take minutes.
+    for (let i = 0; i < 500; i++) {
+      expect(() => store.write([draw(i)], [])).toThrow(/locked/)
+      expect(store.read('u1')).toEqual([])
+    }
+    expect(problems).toEqual([expect.stringMatching(/locked/)])
+    other.exec('ROLLBACK')
+    store.write([draw(3)], [])
+    expect(problems).toHaveLength(2)
   })
 })
