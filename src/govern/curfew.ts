@@ -29,6 +29,8 @@ const defaults = {
   steps: 20,
   /** How long after the border something may still begin that was asked for before. */
   lateMs: 30_000,
+  /** How long it has to be silent to have ended: between two songs, or where pause is pressed twice, it is not for long. */
+  quietMs: 5_000,
   /** How long to wait after something could not be done, at first and at most. */
   retryMs: 5_000,
   retryMostMs: 600_000,
@@ -76,6 +78,8 @@ interface Act {
   /** So much of that has passed, and when it was looked at (Unix ms). */
   passed: number
   lookedAt: number
+  /** Since when it does not play (Unix ms); undefined while it does. */
+  quietAt: number | undefined
   /** How often it could not be done in a row, and when it could not be last (Unix ms). */
   failures: number
   failedAt: number
@@ -125,6 +129,7 @@ function keep(
         fadeMs,
         passed: 0,
         lookedAt: now(),
+        quietAt: undefined,
         failures: 0,
         failedAt: 0,
         stop: watched.onPicture(() => {}),
@@ -142,10 +147,12 @@ function keep(
   function go(doing: Act, at: number): void {
     if (isSending || mustWait(doing, at)) return
     const { state = 'playing' } = watched.picture ?? {}
+    const { quietAt = at } = doing
+    doing.quietAt = state === 'playing' ? undefined : quietAt
     // It has ended by itself, or somebody stopped it elsewhere.
-    if (state !== 'playing') doing.phase = 'restoring'
+    if (state !== 'playing' && !isWithin(quietAt, at, limits.quietMs)) doing.phase = 'restoring'
     if (doing.phase === 'fading') fade(doing, at)
-    if (doing.phase === 'pausing') pause(doing)
+    if (doing.phase === 'pausing' && state === 'playing') pause(doing)
     else if (doing.phase === 'restoring') restore(doing)
   }
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { User } from '../../src/call/call.ts'
 import { type CurfewLimits, createCurfew } from '../../src/govern/curfew.ts'
 import { closing } from '../../src/policy/closing.ts'
-import type { Override, Policy } from '../../src/policy/decide.ts'
 import { compile } from '../../src/policy/policy.ts'
+import type { Override, Policy } from '../../src/policy/role.ts'
 import { createPuppet, createStage, person, rows, settle } from './stage.ts'
 
 const zone = 'Europe/Berlin'
@@ -211,6 +211,23 @@ describe('a fade', () => {
     expect(told.at(-1)).toBe('setvol 40')
     expect(told).not.toContain('pause true')
   })
+
+  test.each(['paused', 'stopped'] as const)(
+    'goes on where it is %s for a moment, at any time of it',
+    async (silent) => {
+      for (const when of [1_000, 15_000, 29_000, 30_000]) {
+        const { play, pass, told, puppet, state, volume } = set()
+        await play()
+        await pass(60_000 + when - 1_000)
+        puppet.behind({ state: silent })
+        await pass(2_000)
+        puppet.behind({ state: 'playing' })
+        await pass(60_000)
+        expect(told).toContain('pause true')
+        expect([volume(), state()]).toEqual([40, 'paused'])
+      }
+    },
+  )
 
   test('ends when the hours are lifted meanwhile, and begins again when that is over', async () => {
     const { play, pass, told, lift, volume, state } = set()
