@@ -2,8 +2,8 @@ import { Fault } from '../call/fault.ts'
 import { explain, suggest } from '../config/explain.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
-import type { Policy } from '../policy/decide.ts'
 import { compile } from '../policy/policy.ts'
+import type { Policy } from '../policy/role.ts'
 import type { Io } from './command.ts'
 
 /** The configuration, and where its parts stand. @throws Fault naming every problem */

@@ -2,7 +2,7 @@ import { type Capability, capabilities, isCapability, type Standing } from '../c
 import type { Operation } from '../call/catalog.ts'
 import type { Facet } from '../call/param.ts'
 import { isAddition } from '../call/queue.ts'
-import type { Condition, Grant, Policy, Rate } from '../policy/decide.ts'
+import type { Condition, Grant, Policy, Rate } from '../policy/role.ts'
 import { catalogs } from '../protocol/catalogs.ts'
 import { parse, print, single } from './command.ts'
 import { configOf, policyOf, warningsOf } from './config.ts'

@@ -1,5 +1,5 @@
-import type { Policy } from '../policy/decide.ts'
 import { compile } from '../policy/policy.ts'
+import type { Policy } from '../policy/role.ts'
 import { type Change, changesOf, merge } from './reload.ts'
 import type { Config } from './schema.ts'
 

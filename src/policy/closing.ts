@@ -1,6 +1,6 @@
 import type { User } from '../call/call.ts'
 import type { AtEnd } from './condition.ts'
-import { covers, grantsFor, isObserving, isOpen, type Policy, rolesOf } from './decide.ts'
+import { grantsFor, isObserving, isOpen, type Policy, rolesOf } from './role.ts'
 
 /**
  * What becomes of what this person made play there, now that their hours are over; undefined while they are not, and for
@@ -25,7 +25,7 @@ function endOf(
   at: number,
 ): AtEnd | undefined {
   if (isObserving(policy, roles)) return undefined
-  const grants = grantsFor(policy, roles).filter((grant) => covers(grant, player, 'playback.control'))
+  const grants = grantsFor(policy, roles, player, 'playback.control')
   if (grants.length === 0 || grants.some((grant) => isOpen(policy, grant, { by, player, at }))) return undefined
   const ended = grants.filter((grant) => isOpen(policy, grant, { by, player, at: since }))
   const ends = (ended.length > 0 ? ended : grants).flatMap(({ conditions }) =>

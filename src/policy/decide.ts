@@ -3,67 +3,20 @@ import type { Capability, Standing } from '../call/capability.ts'
 import type { Matter } from '../call/known.ts'
 import { changesQueue, isAddition } from '../call/queue.ts'
 import { type Scale, scaleOf } from '../call/scale.ts'
-import type { Rule, Why } from './condition.ts'
-import type { ConstraintName } from './constraint.ts'
+import type { Why } from './condition.ts'
+import {
+  type Condition,
+  type Grant,
+  grantsFor,
+  grantsOf,
+  isLifted,
+  isObserving,
+  isOpen,
+  type Policy,
+  passes,
+  rolesOf,
+} from './role.ts'
 import { publicOnly } from './uris.ts'
-
-/** A constraint as one grant has it. */
-export interface Condition extends Rule {
-  readonly name: ConstraintName
-  readonly role: string
-  /** The setting as the configuration has it, for people. */
-  readonly setting: unknown
-  /** Where it stands in the configuration, such as `roles.kid.grants[1].when.maxVolume`. */
-  readonly rule: string
-}
-
-export interface Grant {
-  readonly role: string
-  readonly capabilities: ReadonlySet<Capability>
-  readonly players: ReadonlySet<string> | 'all'
-  readonly conditions: readonly Condition[]
-  /** What binds it whatever the configuration says: where its calls may lead. It narrows nothing that is shown. */
-  readonly guard: Condition
-  /** Where it stands in the configuration, such as `roles.kid.grants[1]`. */
-  readonly rule: string
-}
-
-/** `count` calls in `ms` milliseconds, all of which may come at once. */
-export interface Rate {
-  readonly count: number
-  readonly ms: number
-  readonly rule: string
-}
-
-export interface Role {
-  readonly grants: readonly Grant[]
-  readonly rates: ReadonlyMap<Capability | '*', Rate>
-  /** Never more than `count` in any `ms` milliseconds. */
-  readonly quotas: ReadonlyMap<Capability, Rate>
-  /** What its people are refused is recorded, and goes all the same. */
-  readonly isObserved: boolean
-}
-
-/** What somebody who runs the house let pass: until then, hours do not bind. */
-export interface Override {
-  /** An account (its id), or a role, whose own grants it is for, whoever has it. */
-  readonly who: string
-  /** All players when left out. */
-  readonly player?: string | undefined
-  /** Unix ms. A clock that was set back behind the beginning must not make it longer. */
-  readonly from?: number
-  readonly until: number
-}
-
-/** Roles, compiled. A role nobody defined grants nothing. */
-export interface Policy {
-  readonly roles: ReadonlyMap<string, Role>
-  /** The time zone (IANA) in which people are told of times. */
-  readonly zone: string
-  readonly overrides?: readonly Override[]
-  /** The players of whose queues it has to be known who added what. */
-  readonly tracked?: ReadonlySet<string> | 'all'
-}
 
 export type Denial =
   | { readonly reason: 'expired' }
@@ -165,7 +118,7 @@ export function mayEver(policy: Policy, by: Principal, player: string, capabilit
   return rolesOf(by).every(
     (roles) =>
       (isObserving(policy, roles) && !unobserved.has(capability)) ||
-      grantsFor(policy, roles).some((grant) => covers(grant, player, capability)),
+      grantsFor(policy, roles, player, capability).length > 0,
   )
 }
 
@@ -185,16 +138,13 @@ function showing(policy: Policy, call: Call, shows: (condition: Condition) => bo
   if (capability === 'anyone' || capability === 'signed-in') return true
   if (by.kind !== 'user' || by.until <= call.at || call.refused !== undefined) return false
   if (by.players && !by.players.includes(player)) return false
-  const isShown = (grant: Grant) =>
-    covers(grant, player, capability) &&
-    grant.conditions.every(
+  const isShown = ({ conditions }: Grant) =>
+    conditions.every(
       (condition) => shows(condition) && (condition.facet === 'uri' || passes(policy, condition, call, capability)),
     )
-  return rolesOf(by).every((roles) => isObserving(policy, roles) || grantsFor(policy, roles).some(isShown))
-}
-
-function passes(policy: Policy, condition: Condition, call: Call, capability: Capability): boolean {
-  return isLifted(policy, condition, call) || condition.judge(call, capability).holds
+  return rolesOf(by).every(
+    (roles) => isObserving(policy, roles) || grantsFor(policy, roles, player, capability).some(isShown),
+  )
 }
 
 /** What has to be looked up before this call can be judged; nothing when that would not help it. */
@@ -208,8 +158,8 @@ export function mattersOf(policy: Policy, call: Call): readonly Matter[] {
   if (decision.allowed && decision.permit.observed?.reason !== 'unprovable') return []
   const matters = rolesOf(by).flatMap((roles) =>
     [capability, ...call.also].flatMap((each) =>
-      grantsFor(policy, roles)
-        .filter((grant) => covers(grant, player, each) && isHopeful(policy, grant, call, each as Capability))
+      grantsFor(policy, roles, player, each)
+        .filter((grant) => isHopeful(policy, grant, call, each as Capability))
         .flatMap(({ conditions, guard }) => [...conditions, guard])
         .concat(isObserving(policy, roles) ? [ofNoGrant] : [])
         .map(({ matter }) => matter?.(call, each as Capability)),
@@ -233,7 +183,7 @@ export function roomFor(policy: Policy, call: Call): number {
     .filter((roles) => !isObserving(policy, roles))
     .flatMap((roles) =>
       [call.capability, ...call.also].filter(isAddition).map((each) => {
-        const grants = grantsFor(policy, roles).filter((grant) => covers(grant, player, each))
+        const grants = grantsFor(policy, roles, player, each)
         const open = grants.filter(({ conditions }) =>
           conditions.every((condition) => passes(policy, condition, call, each as Capability)),
         )
@@ -257,7 +207,7 @@ export function volumeScale(policy: Policy, by: Principal, player: string, at: n
   let isScaled = false
   const ceilings = rolesOf(by).map((roles) => {
     if (isObserving(policy, roles)) return unlimited
-    const grants = grantsFor(policy, roles).filter((grant) => covers(grant, player, 'volume.set'))
+    const grants = grantsFor(policy, roles, player, 'volume.set')
     const open = grants.filter((grant) => isOpen(policy, grant, { by, player, at }))
     // Where nothing may be set now, what is shown stays as it would be.
     const [loudest] = loudestFirst(open.length > 0 ? open : grants, at)
@@ -285,23 +235,6 @@ function denied(denial: Denial): Decision {
   return { allowed: false, denial }
 }
 
-export function rolesOf(by: Extract<Principal, { kind: 'user' }>): readonly (readonly string[])[] {
-  return [by.roles, ...(by.ceilings ?? [])]
-}
-
-/** One observed role makes a list of them observed. */
-export function isObserving(policy: Policy, roles: readonly string[]): boolean {
-  return roles.some((role) => policy.roles.get(role)?.isObserved === true)
-}
-
-export function grantsFor(policy: Policy, roles: readonly string[]): readonly Grant[] {
-  return roles.flatMap((role) => policy.roles.get(role)?.grants ?? [])
-}
-
-export function covers(grant: Grant, player: string, capability: Capability | Standing): boolean {
-  return grant.capabilities.has(capability as Capability) && (grant.players === 'all' || grant.players.has(player))
-}
-
 /** Of several grants the one that lets it be loudest speaks first, so that what is set and what is shown agree. */
 function loudestFirst(grants: readonly Grant[], at: number): readonly Grant[] {
   if (grants.length < 2) return grants
@@ -321,7 +254,7 @@ type Judged = { readonly grant: Grant; readonly call: Call; readonly changed?: D
 /** The grant that allows the call, or the most telling reason why none does. */
 function judge(policy: Policy, roles: readonly string[], call: Call, capability: Capability): Judged {
   let denial: Denial = { reason: 'not-granted' }
-  const grants = grantsFor(policy, roles).filter((grant) => covers(grant, call.player, capability))
+  const grants = grantsFor(policy, roles, call.player, capability)
   for (const grant of call.touches.volume ? loudestFirst(grants, call.at) : grants) {
     const judged = judgeBy(policy, grant, call, capability)
     if (!('denial' in judged)) return judged
@@ -358,28 +291,10 @@ const ofNoGrant: Condition = {
 
 /** Why a call goes nowhere, observed or not: whoever may try things out may not try the house's other machines. */
 function guarding(policy: Policy, roles: readonly string[], call: Call, capability: Capability): Denial | undefined {
-  const guards = [ofNoGrant, ...grantsFor(policy, roles).map(({ guard }) => guard)]
+  const guards = [ofNoGrant, ...grantsOf(policy, roles).map(({ guard }) => guard)]
   const denials = guards.map((condition) => {
     const verdict = condition.judge(call, capability)
     return verdict.holds ? undefined : { ...verdict.why, condition }
   })
   return denials.includes(undefined) ? undefined : denials.at(-1)
-}
-
-export type Asking = Pick<Call, 'at' | 'by' | 'player'>
-
-/** Whether the time of a grant has come, or somebody who runs the house let it pass. */
-export function isOpen(policy: Policy, { conditions }: Grant, asking: Asking): boolean {
-  return conditions.every(
-    (condition) => condition.hours?.at(asking.at) !== false || isLifted(policy, condition, asking),
-  )
-}
-
-/** Whether somebody who runs the house let it pass at that time. */
-export function isLifted({ overrides }: Policy, { hours, role }: Condition, { at, by, player }: Asking): boolean {
-  if (!overrides || overrides.length === 0 || !hours || by.kind !== 'user') return false
-  return overrides.some(
-    ({ who, player: where, from = at, until }) =>
-      from <= at && at < until && (who === by.id || who === role) && (where === undefined || where === player),
-  )
 }

@@ -1,6 +1,7 @@
 import type { Call } from '../call/call.ts'
 import type { Wall } from './clock.ts'
-import { type Decision, decide, type Policy } from './decide.ts'
+import { type Decision, decide } from './decide.ts'
+import type { Policy } from './role.ts'
 
 /** When a call gets another answer than now, and which. */
 export interface Turn {

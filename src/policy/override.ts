@@ -1,4 +1,4 @@
-import type { Override, Policy } from './decide.ts'
+import type { Override, Policy } from './role.ts'
 
 /** A policy with what was let pass by hand, made anew only when one of the two is another. */
 export function overridden(policy: () => Policy, overrides: () => readonly Override[]): () => Policy {

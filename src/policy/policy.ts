@@ -4,7 +4,7 @@ import { isAddition } from '../call/queue.ts'
 import { machineZone } from './clock.ts'
 import type { Setting } from './condition.ts'
 import { type ConstraintName, constraints, When } from './constraint.ts'
-import type { Condition, Grant, Policy, Rate, Role } from './decide.ts'
+import type { Condition, Grant, Policy, Rate, Role } from './role.ts'
 import { publicOnly } from './uris.ts'
 
 const names = Object.keys(capabilities) as Capability[]

@@ -1,6 +1,6 @@
 import type { Call, Principal } from '../call/call.ts'
 import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
-import { covers, type Grant, isLifted, isObserving, isOpen, type Policy, type Rate, rolesOf } from './decide.ts'
+import { covers, type Grant, isLifted, isObserving, isOpen, type Policy, type Rate, rolesOf } from './role.ts'
 
 /** A rate that binds a call, and what it counts. */
 export interface Budget {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { User } from '../../src/call/call.ts'
 import { closing } from '../../src/policy/closing.ts'
-import type { Override } from '../../src/policy/decide.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
+import type { Override } from '../../src/policy/role.ts'
 
 const zone = 'Europe/Berlin'
 const at = (text: string) => Temporal.PlainDateTime.from(text).toZonedDateTime(zone).epochMilliseconds

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { createCall, type User } from '../../src/call/call.ts'
 import { catalog, op } from '../../src/call/catalog.ts'
-import type { Policy } from '../../src/policy/decide.ts'
 import { forecast } from '../../src/policy/forecast.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
+import type { Policy } from '../../src/policy/role.ts'
 import { level } from '../../src/protocol/mpd/param.ts'
 
 const { setvol, status } = catalog('mpd', { setvol: op('volume.set', { level }), status: op('status.read') })

@@ -1,19 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { createCall, type User } from '../../src/call/call.ts'
 import { catalog, needing, op } from '../../src/call/catalog.ts'
-import {
-  decide,
-  isNarrowed,
-  isOpen,
-  mattersOf,
-  mayEver,
-  type Override,
-  sees,
-  volumeScale,
-} from '../../src/policy/decide.ts'
+import { decide, isNarrowed, mattersOf, mayEver, sees, volumeScale } from '../../src/policy/decide.ts'
 import { isEmptyWindow } from '../../src/policy/hours.ts'
 import { overridden } from '../../src/policy/override.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
+import { isOpen, type Override } from '../../src/policy/role.ts'
 import { level, uri } from '../../src/protocol/mpd/param.ts'
 
 const rows = catalog('mpd', {
