@@ -154,12 +154,13 @@ interface Stream {
   renew(): void
   /** Ends the stream of whoever has not read since the last time. */
   beat(): void
-  readonly until: number
+  /** Renews, and tells what is otherwise by now though the player did nothing. */
+  review(): void
 }
 
 /** Server-sent events (HTML §9.2): each says everything, so that a slow reader misses what is old and nothing else. */
 function createStreams(app: App, deps: PlayersDeps) {
-  const { identity, now } = deps
+  const { identity } = deps
   const limits = { ...defaults, ...deps.limits }
   const streams = new Set<Stream>()
   const accounts = createTally()
@@ -171,6 +172,7 @@ function createStreams(app: App, deps: PlayersDeps) {
     }
     let by = reader
     let isStale = false
+    let said = ''
     let wasBlocked = false
     const response = source.begin()
     const isOver = () => response.writableEnded || response.destroyed
@@ -178,13 +180,12 @@ function createStreams(app: App, deps: PlayersDeps) {
 
     const stream: Stream = {
       response,
-      get until() {
-        return by.until
-      },
       tell() {
         if (isOver()) return
         isStale = isBlocked()
-        if (!isStale) response.write(`data: ${source.write(by)}\n\n`)
+        if (isStale) return
+        said = source.write(by)
+        response.write(`data: ${said}\n\n`)
       },
       renew() {
         if (isOver()) return
@@ -196,6 +197,10 @@ function createStreams(app: App, deps: PlayersDeps) {
         if (isBlocked() && wasBlocked) response.destroy()
         else if (!isOver() && !isBlocked()) response.write(':\n\n')
         wasBlocked = isBlocked()
+      },
+      review() {
+        stream.renew()
+        if (!isOver() && said !== source.write(by)) stream.tell()
       },
     }
     response.on('drain', () => {
@@ -223,8 +228,9 @@ function createStreams(app: App, deps: PlayersDeps) {
   }
   const stop = identity.onChange(renewAll)
   const timers = [
+    // Nobody tells of an hour that has come, or of a newer configuration.
     setInterval(() => {
-      for (const stream of streams) if (stream.until <= now()) stream.renew()
+      for (const stream of streams) stream.review()
     }, limits.sweepMs),
     setInterval(() => {
       for (const stream of streams) stream.beat()

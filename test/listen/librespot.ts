@@ -112,8 +112,9 @@ export async function openLibrespotHouse(
   const zeroconf = createZeroconf({ url: pi.url, probeMs: 100_000_000 })
   const audit: AuditRecord[] = []
   const alarms: Call[] = []
+  let inForce = policy
   const gate = createGate({
-    policy: () => policy,
+    policy: () => inForce,
     limiter: createLimiter(),
     audit: { write: (record) => audit.push(record) },
     alarm: (call) => alarms.push(call),
@@ -184,6 +185,10 @@ export async function openLibrespotHouse(
     alarms,
     /** Names of players whose pairing window is open. */
     windows,
+    /** As a newer configuration does. */
+    reload(next: typeof policy) {
+      inForce = next
+    },
     async close() {
       await door.close()
       await app.close()

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { afterEach, expect, test, vi } from 'vitest'
 import { artOf, type PlayersLimits } from '../../src/listen/players.ts'
+import { compile } from '../../src/policy/policy.ts'
 import { webClients } from '../../src/protocol/web/clients.ts'
 import type { Picture } from '../../src/upstream/player.ts'
 import { ask } from './house.ts'
@@ -236,6 +237,20 @@ test('a sign-in that ended hears no more', async () => {
   await vi.waitFor(() => expect(kim.isOver()).toBe(true))
   expect(kim.events()).toHaveLength(1)
   await vi.waitFor(() => expect(ada.events()).toHaveLength(2))
+})
+
+test('who may no more by a newer configuration hears no more, also while nothing happens', async () => {
+  const { den, ...house } = await open({ sweepMs: 20 })
+  const [kim, ada] = await Promise.all([stream(house, 'kid'), stream(house, 'owner')])
+  await vi.waitFor(() => expect([kim, ada].map(({ events }) => events())).toMatchObject([[{}], [{}]]))
+  house.reload(compile({ owner: { grants: [{ allow: ['*'] }] }, kid: { grants: [{ allow: ['*'], on: ['attic'] }] } }))
+  await vi.waitFor(() => expect(kim.isOver()).toBe(true))
+  expect(ada.events()).toHaveLength(1)
+  const when = { maxVolume: { max: 50, over: 'scale' } } as const
+  house.reload(compile({ owner: { grants: [{ allow: ['status.read'] }, { allow: ['volume.set'], when }] } }))
+  await vi.waitFor(() => expect(ada.events()).toHaveLength(2))
+  expect(ada.events()[1]).toMatchObject({ volume: 80, uri: null })
+  expect(ada.isOver()).toBe(false)
 })
 
 test('so many of one account, and so many of all', async () => {
