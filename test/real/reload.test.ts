@@ -10,7 +10,7 @@ import { openMpd, openPlain } from '../threats/clients.ts'
 import { type FakeLibrespot, startFakeLibrespot } from '../upstream/fakelibrespot.ts'
 import { connectRpc } from './clients.ts'
 import { type Gateway, startGateway } from './gateway.ts'
-import { freePort, run, until } from './tools.ts'
+import { freePort, python, run, until } from './tools.ts'
 
 type Side = 'A' | 'B'
 
@@ -379,4 +379,35 @@ describe('a reload under load', () => {
     expect(status).toBe(1)
     expect(stderr).toContain('no gateway runs with')
   })
+})
+
+/** A gateway in a terminal of its own: gets SIGHUP, and then has its terminal closed. */
+const inTerminal = `
+import json, os, pty, signal, sys, time
+words = json.loads(sys.stdin.read())
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(words[0], words)
+text = ''
+def wait(word):
+    global text
+    while word not in text:
+        text += os.read(terminal, 65536).decode(errors='replace')
+wait('Its SHA-256 is')
+os.kill(pid, signal.SIGHUP)
+wait('nothing new')
+print('reloaded', os.waitpid(pid, os.WNOHANG)[0], flush=True)
+os.close(terminal)
+print('ended', os.waitpid(pid, 0)[1])
+`
+
+test('in a terminal SIGHUP is a reload, and closing the terminal the end', async () => {
+  const [https, mpd] = [await freePort(), await freePort()]
+  const own = join(gateway.dir, 'terminal.yaml')
+  const { players, roles, tls } = parse(valid.A)
+  writeFileSync(own, stringify({ listen: { https: { port: https }, mpd: { port: mpd } }, tls, players, roles }))
+  const data = join(gateway.dir, 'terminal')
+  const words = [process.execPath, join(root, 'bin/stagedoor.js'), 'serve', '--config', own, '--data', data]
+  const { stdout, stderr } = await python(inTerminal, { input: JSON.stringify(words), timeout: 50_000 })
+  expect([stdout, stderr]).toEqual(['reloaded 0\nended 0\n', ''])
 })
