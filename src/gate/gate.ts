@@ -5,20 +5,12 @@ import { Fault } from '../call/fault.ts'
 import type { Matter } from '../call/known.ts'
 import type { Scale } from '../call/scale.ts'
 import { sayTime } from '../policy/clock.ts'
-import {
-  type Denial,
-  decide,
-  isNarrowed,
-  isTracked,
-  mattersOf,
-  mayEver,
-  type Permit,
-  roomFor,
-  sees,
-  volumeScale,
-} from '../policy/decide.ts'
+import { type Denial, decide, mayEver, type Permit } from '../policy/decide.ts'
+import { isTracked, mattersOf, roomFor } from '../policy/matter.ts'
 import { type Budget, budgetsFor, type Quota, quotasAt, quotasFor } from '../policy/rate.ts'
 import type { Policy } from '../policy/role.ts'
+import { volumeScale } from '../policy/scale.ts'
+import { isNarrowed, sees } from '../policy/sight.ts'
 import { type AuditRecord, type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
 import { createQuotas, type Quotas, type Shortage } from './quota.ts'

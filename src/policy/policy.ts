@@ -4,8 +4,8 @@ import { isAddition } from '../call/queue.ts'
 import { machineZone } from './clock.ts'
 import type { Setting } from './condition.ts'
 import { type ConstraintName, constraints, When } from './constraint.ts'
+import { createGuard } from './guard.ts'
 import type { Condition, Grant, Policy, Rate, Role } from './role.ts'
-import { publicOnly } from './uris.ts'
 
 const names = Object.keys(capabilities) as Capability[]
 const groups = [...new Set(names.map((name) => `${name.split('.')[0]}.*`))]
@@ -131,7 +131,7 @@ function compileGrant(
     capabilities: new Set(expand(allow)),
     players: on ? new Set(on) : 'all',
     conditions,
-    guard: { ...publicOnly(names), name: 'uris', role, setting: undefined, rule },
+    guard: createGuard(role, rule, names),
   }
 }
 

@@ -1,12 +1,12 @@
 import Type from 'typebox'
 import type { Call } from '../call/call.ts'
 import type { Capability } from '../call/capability.ts'
-import { type Host, hostsIn, isLocalName, isPublic } from '../call/host.ts'
-import { hostText, isPlain, isSlip, type Pattern, readPattern } from '../call/pattern.ts'
-import { isWellFormed, schemeOf } from '../call/uri.ts'
-import { constraint, holds, type Rule, refuses, unseen, type Verdict } from './condition.ts'
+import { isPlain, isSlip, type Pattern, readPattern } from '../call/pattern.ts'
+import { schemeOf } from '../call/uri.ts'
+import { constraint, holds, type Rule, refuses, unseen } from './condition.ts'
 
-const demands: readonly Capability[] = ['queue.add', 'queue.replace']
+/** What cannot go by an address that is not seen. */
+export const demands: readonly Capability[] = ['queue.add', 'queue.replace']
 
 /** What comes of a call whose addresses must be of some kind. */
 function binding(says: () => string, shows: (uri: string) => boolean): Rule {
@@ -25,7 +25,7 @@ function binding(says: () => string, shows: (uri: string) => boolean): Rule {
 }
 
 /** Whether all addresses that the player will use for this call are known. */
-function isWhole({ operation, known }: Call): boolean {
+export function isWhole({ operation, known }: Call): boolean {
   return operation.needs !== 'adds' || known.adds !== undefined
 }
 
@@ -87,61 +87,4 @@ function compilePattern(text: string): Pattern {
   const read = readPattern(text)
   if (isSlip(read)) throw new Error(`uris: ${text}: ${read.what}: ${read.fix}`)
   return read
-}
-
-/** No path and no address that somebody means is longer. */
-const longest = 4096
-
-/**
- * What holds for every grant: no address leads to this machine, this network or a place where machines are told secrets,
- * unless the grant's own `uris` name its host. Looking up is enough to make a player go there, so reads are judged as well.
- *
- * @param names whether a grant names the host of this address
- */
-export function publicOnly(names: (uri: string) => boolean): Rule {
-  /** Names whose addresses are not known. */
-  function* unknownIn({ touches, known }: Call): Generator<string> {
-    for (const uri of touches.uri ?? []) {
-      for (const host of hostsIn(uri)) {
-        if (host?.name !== undefined && !known.hosts?.has(host.name) && !names(uri)) yield host.name
-      }
-    }
-  }
-
-  function judgeHost(call: Call, uri: string, host: Host | undefined): Verdict {
-    const { adds, hosts } = call.known
-    // What is in a playlist may be nobody's to know who may load it.
-    const where = () => (host && !adds?.includes(uri) ? hostText(host) : 'what it leads to')
-    if (host === undefined) return refuses(() => 'uris: players read such an address in different ways')
-    if (host.name === undefined) return isPublic(host.ip) ? holds : refuses(() => `uris: ${where()} is not public`)
-    if (isLocalName(host.name)) return refuses(() => `uris: ${where()} is not public`)
-    const ips = hosts?.get(host.name)
-    if (ips === undefined || ips.length === 0) return unseen(() => `uris: ${where()} does not resolve`)
-    return ips.every(isPublic) ? holds : refuses(() => `uris: ${where()} is not public`)
-  }
-
-  return {
-    facet: 'uri',
-    demands,
-    judge(call) {
-      if (call.known.adds?.some((uri) => uri.length > longest || !isWellFormed(uri)))
-        return refuses(() => 'uris: an address in it is malformed')
-      let unproven: Verdict | undefined
-      for (const uri of call.touches.uri ?? []) {
-        const hosts = hostsIn(uri)
-        if (hosts.length === 0 || names(uri)) continue
-        for (const host of hosts) {
-          const verdict = judgeHost(call, uri, host)
-          if (verdict.holds) continue
-          if (verdict.why.reason === 'constraint') return verdict
-          unproven ??= verdict
-        }
-      }
-      return unproven ?? (isWhole(call) ? holds : unseen(() => 'uris: public addresses only'))
-    },
-    matter(call) {
-      if (!isWhole(call)) return 'adds'
-      return unknownIn(call).next().done ? undefined : 'hosts'
-    },
-  }
 }

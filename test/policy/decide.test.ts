@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { createCall, type Principal, type User } from '../../src/call/call.ts'
 import type { Capability } from '../../src/call/capability.ts'
 import { catalog, type Operation, op, refuse } from '../../src/call/catalog.ts'
-import { decide, isNarrowed, isPermit, mayEver, type Permit, sees } from '../../src/policy/decide.ts'
+import { decide, isPermit, mayEver, type Permit } from '../../src/policy/decide.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
+import { isNarrowed, sees } from '../../src/policy/sight.ts'
 import { level, uri } from '../../src/protocol/mpd/param.ts'
 
 const rows = catalog('mpd', {

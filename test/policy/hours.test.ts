@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { createCall, type User } from '../../src/call/call.ts'
 import { catalog, needing, op } from '../../src/call/catalog.ts'
-import { decide, isNarrowed, mattersOf, mayEver, sees, volumeScale } from '../../src/policy/decide.ts'
+import { decide, mayEver } from '../../src/policy/decide.ts'
 import { isEmptyWindow } from '../../src/policy/hours.ts'
+import { mattersOf } from '../../src/policy/matter.ts'
 import { overridden } from '../../src/policy/override.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
 import { isOpen, type Override } from '../../src/policy/role.ts'
+import { volumeScale } from '../../src/policy/scale.ts'
+import { isNarrowed, sees } from '../../src/policy/sight.ts'
 import { level, uri } from '../../src/protocol/mpd/param.ts'
 
 const rows = catalog('mpd', {

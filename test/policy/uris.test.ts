@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { createCall, type Principal, type User } from '../../src/call/call.ts'
 import { catalog, needing, op } from '../../src/call/catalog.ts'
 import type { Known } from '../../src/call/known.ts'
-import { decide, isNarrowed, mattersOf, sees } from '../../src/policy/decide.ts'
+import { decide } from '../../src/policy/decide.ts'
+import { mattersOf } from '../../src/policy/matter.ts'
 import { compile, type RolesConfig } from '../../src/policy/policy.ts'
+import { isNarrowed, sees } from '../../src/policy/sight.ts'
 import { uri } from '../../src/protocol/mpd/param.ts'
 
 const rows = catalog('mpd', {
