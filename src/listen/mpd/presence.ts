@@ -77,6 +77,13 @@ export function createPresence(deps: {
     return [...players.keys()].filter((name) => gate.capabilitiesOf(by, name).length > 0)
   }
 
+  /** Whether a newer configuration took away the player, and there is another to go to. Asked of everybody twice a second. */
+  function isAway(): boolean {
+    if (gate.may(by, player, 'status.read')) return false
+    const mine = usable()
+    return mine.length > 0 && !mine.includes(player)
+  }
+
   function settle(): void {
     if (state !== 'stale') return
     // A player that is not theirs any more is left for the first that is.
@@ -122,7 +129,7 @@ export function createPresence(deps: {
       const now = ask(before)
       if (!now) return false
       be(now)
-      if (state === 'settled' && !isDeepStrictEqual(accessOf(before), accessOf(now))) state = 'stale'
+      if (state === 'settled' && (!isDeepStrictEqual(accessOf(before), accessOf(now)) || isAway())) state = 'stale'
       return true
     },
     settle,

@@ -36,6 +36,20 @@ describe('partitions are the players', () => {
     expect([house.home.lines, house.bath.lines]).toEqual([['lsinfo'], []])
   })
 
+  test('one that a newer configuration took away is left for one that this person may use', async () => {
+    const owner = await house.client('owner-1')
+    await owner.asks('status\n', status)
+    house.roles = { ...roles, owner: { grants: [{ allow: ['*'], on: ['bath'] }] } }
+    await until(() => house.bath.sides.length === 1)
+    await owner.asks('setvol 9\n', 'OK\n')
+    expect([house.bath.lines, house.home.sides[0]?.closed]).toEqual([['setvol "9"'], true])
+    // Nor is it left for nowhere, again and again.
+    house.roles = { ...roles, owner: { grants: [] } }
+    const missing = 'not allowed: volume.set (change the volume, mute and unmute) is not granted to owner at bath'
+    await owner.asks('setvol 9\n', `ACK [4@0] {setvol} ${permission('setvol', missing)}\n`)
+    expect(house.bath.sides.map(({ closed }) => closed)).toEqual([false])
+  })
+
   const why = 'the partitions are the players of the configuration'
   test.each([
     ['newpartition', 'newpartition attic', why],
