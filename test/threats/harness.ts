@@ -98,6 +98,8 @@ export interface HouseOptions {
   readonly mpd?: string
   readonly data?: string
   readonly limits?: Parameters<typeof startGateway>[0]['limits']
+  /** What names stand for; as this machine has it when left out. */
+  readonly lookup?: Parameters<typeof startGateway>[0]['lookup']
   /** What else rows are judged by. */
   readonly beside?: readonly Neighbour[]
 }
@@ -161,6 +163,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<OpenHouse> 
     now,
     ...(options.source && { source: options.source }),
     ...(options.limits && { limits: options.limits }),
+    ...(options.lookup && { lookup: options.lookup }),
   }).catch(async (error) => {
     accounts.close()
     await demo.close()
@@ -250,6 +253,8 @@ const ordinary = [
   /^core\.playback\.get_state \{\}$/,
   /^(status|commands|notcommands|idle( "\w+")*|noidle)$/,
   /^GET \/mopidy\/ws$/,
+  // Where the volume stands, to judge a change of it by.
+  /^core\.mixer\.get_volume \{\}$/,
   // Whether a line is in step.
   /^sd_[0-9a-f]{16}$/,
 ]
