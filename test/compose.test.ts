@@ -61,6 +61,17 @@ describe('nothing but the two doors of the gateway can be reached', () => {
     }
   })
 
+  it('what a player begins can be kept out of the home network: the fence is for the interface that compose names', () => {
+    const { default: network } = (compose as unknown as { networks: Record<string, { driver_opts: object }> }).networks
+    expect(network?.driver_opts).toEqual({ 'com.docker.network.bridge.name': 'stagedoor0' })
+    const chains = text('docker/fence.nft').match(/iifname "(\w+)" ct state new/g)
+    expect(chains).toEqual(Array(2).fill('iifname "stagedoor0" ct state new'))
+    // What the gateway takes for somebody's own, the fence does too.
+    for (const range of ['10.0.0.0/8', '100.64.0.0/10', '169.254.0.0/16', '172.16.0.0/12', '192.168.0.0/16']) {
+      expect(text('docker/fence.nft')).toContain(range)
+    }
+  })
+
   it('Mopidy listens on loopback, at the addresses the shipped configuration knows, and announces nothing', () => {
     const conf = new Map<string, string>()
     let section = ''

@@ -185,7 +185,7 @@ function tagtypes(_: Player, [verb, ...given]: readonly string[], connection: Co
   return ''
 }
 
-const uris = (tracks: readonly Track[]) => tracks.map((track) => track.uri)
+const uris = (tracks: readonly Pick<Track, 'uri'>[]) => tracks.map((track) => track.uri)
 const flag = (name: 'consume' | 'random' | 'repeat' | 'single') =>
   row(1, (p, [value]) => p.setOption(name, isOn(value)))
 const save = (p: Player, name: string, tracks: readonly { uri: string }[]) =>
@@ -224,7 +224,7 @@ const commands: ReadonlyMap<string, Row> = new Map<string, Row>([
     const tag = tagNamed(name) ?? fail(2, 'incorrect arguments')
     return each(tag, new Set(matching(args, true).map((track) => tags.get(tag)?.(track))))
   }, 20)],
-  ['listplaylist', row(1, (p, [name]) => each('file', uris(tracksOf(p, name))))],
+  ['listplaylist', row(1, (p, [name]) => each('file', uris(playlist(p, name).tracks)))],
   ['listplaylistinfo', row(1, (p, [name], c) => songs(tracksOf(p, name), c))],
   ['listplaylists', row(0, listPlaylists)],
   ['load', row(1, (p, [name]) => p.add(uris(tracksOf(p, name))), 3)],
