@@ -154,8 +154,10 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
         // Somebody else's turn has begun, who may change what was found.
         if (turn.isOver) throw new Fault('player-timeout', 'looking up what this would do took too long')
         const ledger = isTracked && seen.some(addsToQueue) ? keeper.ledgerOf(player) : undefined
-        if (!ledger) return go(seen)
-        const { result, taken } = await ledger.hear(seen, () => go(seen))
+        // Looking may have taken a while, in which hours and sign-ins end: all go as of now.
+        const send = () => go(seen.map((call) => createCall({ ...origin(), id: call.id }, call, call.known)))
+        if (!ledger) return send()
+        const { result, taken } = await ledger.hear(seen, send)
         return without && taken.size > 0 ? without(result, taken) : result
       }
       return turns.take(keys, work, patience)

@@ -253,6 +253,24 @@ describe('who was asked for', () => {
     expect(happened).toEqual(['is 30', 'setvol 35'])
   })
 
+  test('and of all calls of a list when they go: none is of before the hour, the sign-in or the look that came since', async () => {
+    let at = 1e12
+    let who = user('kid')
+    const volume: LookUp = async () => {
+      at += 10_000
+      who = user('member')
+      return { volume: 30 }
+    }
+    const { inquiry, originOf } = house({ lookUps: { volume } })
+    const origin = () => ({ ...originOf(who), at })
+    const calls = [status, turn(5)].map((request, i) => createCall({ ...origin(), id: `r${i}` }, request))
+    const gone = await inquiry.pass(origin, calls, (going) => going)
+    expect(gone.map(({ id, at, by, args }) => [id, at, by, args])).toEqual([
+      ['r0', 1e12 + 10_000, user('member'), {}],
+      ['r1', 1e12 + 10_000, user('member'), { level: 35 }],
+    ])
+  })
+
   test('keeps the name of the request', async () => {
     const { do: act } = house()
     records.length = 0
