@@ -30,6 +30,8 @@ export const capabilities = {
 
 export type Capability = keyof typeof capabilities
 
+export const capabilityNames = Object.keys(capabilities) as readonly Capability[]
+
 export function isCapability(name: string): name is Capability {
   return Object.hasOwn(capabilities, name)
 }

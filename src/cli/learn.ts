@@ -1,4 +1,4 @@
-import { type Capability, capabilities, isCapability } from '../call/capability.ts'
+import { type Capability, capabilityNames, isCapability } from '../call/capability.ts'
 import { Fault } from '../call/fault.ts'
 import { isNetwork } from '../call/host.ts'
 import { schemeOf } from '../call/uri.ts'
@@ -186,7 +186,7 @@ function grantsOf(uses: ReadonlyMap<string, ReadonlyMap<Capability, Use>>): read
     times: same.reduce((sum, { times }) => sum + times, 0),
     notes: same.flatMap(({ notes, player }) => notes.map((note) => (same.length > 1 ? `${player}: ${note}` : note))),
   }))
-  const order = Object.keys(capabilities)
+  const order: readonly string[] = capabilityNames
   spread.sort((a, b) => order.indexOf(a.allow) - order.indexOf(b.allow))
   return [...Map.groupBy(spread, ({ on, when }) => JSON.stringify([on, when])).values()].map((each) => {
     const [first] = each

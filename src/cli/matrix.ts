@@ -1,4 +1,4 @@
-import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
+import { type Capability, capabilityNames, isCapability, type Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import type { Facet } from '../call/param.ts'
 import { isAddition } from '../call/queue.ts'
@@ -20,8 +20,7 @@ export const run = single('\n  stagedoor matrix [--json]', (args, io) => {
   for (const { text } of warningsOf(config)) io.err(`stagedoor: ${text}`)
   const policy = policyOf(config)
   const players = [...config.players.keys()]
-  const names = Object.keys(capabilities).filter(isCapability)
-  const rows = names.map((capability) => ({
+  const rows = capabilityNames.map((capability) => ({
     capability,
     ...Object.fromEntries(
       [...policy.roles.keys()].map((role) => {

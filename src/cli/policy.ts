@@ -1,4 +1,4 @@
-import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
+import { type Capability, capabilityNames, isCapability, type Standing } from '../call/capability.ts'
 import type { Facet } from '../call/param.ts'
 import { explain } from '../config/explain.ts'
 import { loadConfig } from '../config/load.ts'
@@ -115,8 +115,7 @@ function calls(sides: readonly [Side, Side], role: string, player: string): Diff
   )
   const asked = new Set(rows.flatMap(({ takes }) => takes))
   // What no command of this player asks for is granted or not all the same.
-  const silent = Object.keys(capabilities)
-    .filter(isCapability)
+  const silent = capabilityNames
     .filter((name) => !asked.has(name))
     .map((name) => ({ title: undefined, name: undefined, takes: [name], facets: facetsOf(name) }))
   return [...rows, ...silent].flatMap(({ title, name, takes, facets }) => {

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { type Capability, capabilities } from '../call/capability.ts'
+import { type Capability, capabilities, capabilityNames } from '../call/capability.ts'
 import { RoomVolume } from '../policy/room.ts'
 import { strict } from './strict.ts'
 
@@ -14,7 +14,7 @@ const WebPath = strict(
     }),
     capability: Type.Optional(
       Type.Unsafe<Capability>({
-        enum: Object.keys(capabilities),
+        enum: capabilityNames,
         enumDescriptions: Object.values(capabilities),
         description: 'What it takes to open it; status.read if left out',
       }),

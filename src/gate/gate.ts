@@ -1,8 +1,9 @@
 import type { Call, Principal } from '../call/call.ts'
-import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
+import { type Capability, capabilities, capabilityNames, isCapability, type Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Matter } from '../call/known.ts'
+import { isAddition } from '../call/queue.ts'
 import type { Scale } from '../call/scale.ts'
 import { sayTime } from '../policy/clock.ts'
 import { type Denial, decide, mayEver, type Permit } from '../policy/decide.ts'
@@ -156,7 +157,7 @@ export function createGate(deps: {
   function draw(policy: Policy, call: Call, strict: readonly Quota[]): Spent | undefined {
     const [quota] = strict
     if (!quota) return undefined
-    const blind = isCountless(call) ? strict.find(({ counts }) => isAdding(counts)) : undefined
+    const blind = isCountless(call) ? strict.find(({ counts }) => isAddition(counts)) : undefined
     if (blind) {
       const says = `not allowed: not more than ${describeQuota(blind)}, and how many this adds cannot be known`
       const fault = new Fault('forbidden', says, { capability: blind.counts, rule: blind.rate.rule })
@@ -231,17 +232,14 @@ export function createGate(deps: {
     may,
     mayCall: (by, player, { capability, given }) =>
       [capability, ...Object.values(given ?? {})].some((way) => way !== undefined && may(by, player, way)),
-    capabilitiesOf: (by, player) =>
-      Object.keys(capabilities)
-        .filter(isCapability)
-        .filter((name) => may(by, player, name)),
+    capabilitiesOf: (by, player) => capabilityNames.filter((name) => may(by, player, name)),
     sees: (call, uri) => sees(deps.policy(), call, uri),
     isNarrowed: (call) => isNarrowed(deps.policy(), call),
     mattersOf(call) {
       const policy = deps.policy()
       const matters = mattersOf(policy, call)
       if (!isCountless(call) || matters.includes('adds')) return matters
-      return quotasFor(policy, call).some(({ counts }) => isAdding(counts)) ? [...matters, 'adds'] : matters
+      return quotasFor(policy, call).some(({ counts }) => isAddition(counts)) ? [...matters, 'adds'] : matters
     },
     isTracked: (call) => isTracked(deps.policy(), call),
     roomFor: (call) => roomFor(deps.policy(), call),
@@ -330,10 +328,6 @@ function againAt(at: number, wait: number, zone: string): string {
 /** Whether it adds what it does not name, and nobody has looked. */
 function isCountless({ operation, known }: Call): boolean {
   return operation.needs === 'adds' && known.adds === undefined
-}
-
-function isAdding(capability: Capability): boolean {
-  return capability === 'queue.add' || capability === 'queue.replace'
 }
 
 /** A quota that cannot be counted is as good as spent: others go on. */

@@ -1,5 +1,6 @@
 import { type Call, personOf } from '../call/call.ts'
 import type { Capability } from '../call/capability.ts'
+import { isAddition, leastAdded } from '../call/queue.ts'
 import type { Quota } from '../policy/rate.ts'
 
 /** What one person took of one capability at one moment. */
@@ -190,9 +191,8 @@ export function createQuotas(store: QuotaStore = forgetful, mostPeople = 256): Q
 }
 
 /** As many as it adds, where it adds: a call is one thing to do otherwise. */
-function weightOf({ touches }: Call, capability: Capability): number {
-  const adds = capability === 'queue.add' || capability === 'queue.replace'
-  return adds ? Math.max(1, touches.uri?.length ?? 0) : 1
+function weightOf(call: Call, capability: Capability): number {
+  return isAddition(capability) ? leastAdded(call) : 1
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Call } from '../call/call.ts'
 import type { Wall } from './clock.ts'
 import { type Decision, decide } from './decide.ts'
-import type { Policy } from './role.ts'
+import { grantsOf, type Policy, rolesOf } from './role.ts'
 
 /** When a call gets another answer than now, and which. */
 export interface Turn {
@@ -49,11 +49,10 @@ function lasting(call: Call, until: number): Call {
   return call.by.kind === 'user' ? { ...call, by: { ...call.by, until: until + 1 } } : call
 }
 
-function wallsOf({ roles }: Policy, { by }: Call): readonly Wall<unknown>[] {
+function wallsOf(policy: Policy, { by }: Call): readonly Wall<unknown>[] {
   if (by.kind !== 'user') return []
-  return [by.roles, ...(by.ceilings ?? [])]
-    .flat()
-    .flatMap((role) => roles.get(role)?.grants ?? [])
+  return rolesOf(by)
+    .flatMap((roles) => grantsOf(policy, roles))
     .flatMap(({ conditions }) => conditions.flatMap(({ hours, ceiling }) => [hours, ceiling]))
     .filter((wall) => wall !== undefined)
 }

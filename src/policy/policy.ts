@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { type Capability, capabilities } from '../call/capability.ts'
+import { type Capability, capabilities, capabilityNames } from '../call/capability.ts'
 import { isAddition } from '../call/queue.ts'
 import { machineZone } from './clock.ts'
 import type { Setting } from './condition.ts'
@@ -7,16 +7,15 @@ import { type ConstraintName, constraints, When } from './constraint.ts'
 import { createGuard } from './guard.ts'
 import type { Condition, Grant, Policy, Rate, Role } from './role.ts'
 
-const names = Object.keys(capabilities) as Capability[]
-const groups = [...new Set(names.map((name) => `${name.split('.')[0]}.*`))]
+const groups = [...new Set(capabilityNames.map((name) => `${name.split('.')[0]}.*`))]
 
 const named = groups.map((group) => `Everything that begins with ${group.slice(0, -1)}`)
 const CapabilityPattern = Type.Unsafe<string>({
-  enum: ['*', ...groups, ...names],
+  enum: ['*', ...groups, ...capabilityNames],
   enumDescriptions: ['Everything', ...named, ...Object.values(capabilities)],
 })
 const QuotaPattern = Type.Unsafe<string>({
-  enum: [...groups, ...names],
+  enum: [...groups, ...capabilityNames],
   enumDescriptions: [...named, ...Object.values(capabilities)],
 })
 
@@ -141,7 +140,7 @@ function bind(name: ConstraintName, setting: unknown, role: string, rule: string
 
 /** Wildcards to names: `*`, `playback.*`. */
 function expand(patterns: readonly string[]): Capability[] {
-  return names.filter((name) =>
+  return capabilityNames.filter((name) =>
     patterns.some((pattern) => pattern === '*' || pattern === name || pattern === `${name.split('.')[0]}.*`),
   )
 }

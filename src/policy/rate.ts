@@ -1,6 +1,6 @@
-import type { Call, Principal } from '../call/call.ts'
-import { type Capability, capabilities, isCapability, type Standing } from '../call/capability.ts'
-import { covers, type Grant, isLifted, isObserving, isOpen, type Policy, type Rate, rolesOf } from './role.ts'
+import type { Call, Principal, User } from '../call/call.ts'
+import { type Capability, capabilityNames, isCapability, type Standing } from '../call/capability.ts'
+import { covers, type Grant, isObserving, isOpen, type Policy, passes, type Rate, rolesOf } from './role.ts'
 
 /** A rate that binds a call, and what it counts. */
 export interface Budget {
@@ -22,12 +22,9 @@ export function budgetsFor(
   also: readonly Capability[] = [],
 ): readonly Budget[] {
   if (by.kind !== 'user') return []
-  const sets = [by.roles, ...(by.ceilings ?? [])]
-  const counted: readonly (Capability | '*')[] =
-    capability === 'anyone' || capability === 'signed-in' ? ['*', ...also] : ['*', capability, ...also]
-  return counted.flatMap((counts) => {
+  return (['*', ...[capability, ...also].filter(isCapability)] as const).flatMap((counts) => {
     const budgets: Budget[] = []
-    for (const roles of sets) {
+    for (const roles of rolesOf(by)) {
       const rate = mostGenerous(policy, roles, counts)
       const isObserved = isObserving(policy, roles)
       // The same by two ways is one bucket, and one is taken out of it.
@@ -66,36 +63,23 @@ export interface Quota extends Budget {
 export function quotasFor(policy: Policy, call: Call): readonly Quota[] {
   const { by, player, also, capability } = call
   if (by.kind !== 'user') return []
-  return [capability, ...also].flatMap((counts) => {
+  return [capability, ...also].filter(isCapability).flatMap((counts) => {
     const admits = (grant: Grant) =>
       covers(grant, player, counts) &&
-      [...grant.conditions, grant.guard].every(
-        (condition) => isLifted(policy, condition, call) || condition.judge(call, counts as Capability).holds,
-      )
-    return isNamed(counts) ? quotasBy(policy, by, counts, admits) : []
+      [...grant.conditions, grant.guard].every((condition) => passes(policy, condition, call, counts))
+    return quotasBy(policy, by, counts, admits)
   })
 }
 
 /** The quotas that bind somebody at a player at that time, whatever else a call of theirs holds. */
 export function quotasAt(policy: Policy, by: Principal, player: string, at: number): readonly Quota[] {
   if (by.kind !== 'user') return []
-  return names.flatMap((counts) =>
+  return capabilityNames.flatMap((counts) =>
     quotasBy(policy, by, counts, (grant) => covers(grant, player, counts) && isOpen(policy, grant, { by, player, at })),
   )
 }
 
-const names = Object.keys(capabilities).filter(isCapability)
-
-function isNamed(capability: Capability | Standing): capability is Capability {
-  return isCapability(capability)
-}
-
-function quotasBy(
-  policy: Policy,
-  by: Extract<Principal, { kind: 'user' }>,
-  counts: Capability,
-  admits: (grant: Grant) => boolean,
-): readonly Quota[] {
+function quotasBy(policy: Policy, by: User, counts: Capability, admits: (grant: Grant) => boolean): readonly Quota[] {
   return rolesOf(by).flatMap((roles) => {
     let rate: Rate | undefined
     let isFree = false
