@@ -487,6 +487,7 @@ describe('values from elsewhere', () => {
       https: { host: '::', port: 9443, names: ['a.example', 'b.example'] },
       mpd: false,
       plainMpd: false,
+      metrics: false,
     })
   })
 

@@ -53,12 +53,12 @@ describe('a file that is no configuration', () => {
     expect(problems[0]).toMatchObject({ file, line: expect.any(Number), fix: expect.stringMatching(/./) })
   })
 
-  test('is refused with all of its problems, however many: none is compared with each other', () => {
+  test('is refused with no more problems than anybody reads, however many there are', () => {
     const many = `roles: { a: { grants: [{ allow: [${'x,'.repeat(60_000)}] }] } }`
     writeFileSync(file, many)
-    expect(take().load().problems.length).toBeGreaterThan(60_000)
+    expect(take().load().problems).toHaveLength(1_000)
     writeFileSync(file, Array.from({ length: 12_000 }, (_, i) => `k${i}: 1\n`).join(''))
-    expect(take().load().problems.length).toBeGreaterThan(12_000)
+    expect(take().load().problems).toHaveLength(1_000)
   })
 })
 
