@@ -1,4 +1,5 @@
 import { remembering } from './memo.ts'
+import { longestUri } from './uri.ts'
 
 /** A host as every player reads it: a name in small letters without a dot at its end, or an IP address in its one spelling. */
 export type Host = { readonly name: string; readonly ip?: never } | { readonly ip: string; readonly name?: never }
@@ -65,7 +66,7 @@ export function readAuthority(scheme: string, text: string, after: string): Auth
  * The hosts to which a player would go for this address, wherever in it they stand; undefined in the place of each that
  * players read in different ways.
  */
-export const hostsIn = remembering((uri): readonly (Host | undefined)[] => {
+export const hostsIn = remembering((uri: string): readonly (Host | undefined)[] => {
   const text = uri.trim()
   const [, own] = /^([a-z][a-z0-9+.-]*):/i.exec(text) ?? []
   if (own !== undefined && isNetwork(own.toLowerCase())) {
@@ -73,14 +74,12 @@ export const hostsIn = remembering((uri): readonly (Host | undefined)[] => {
   }
   // `yt:https://…`: what looks like a name of something else may be an address to a part of the player.
   if (!text.includes('//') && !text.includes('%')) return none
-  if (text.length > longest) return [undefined]
+  if (text.length > longestUri) return [undefined]
   const decoded = decode(text)
   return [text, ...(decoded === text ? [] : [decoded])].flatMap((each) => [...hostsWithin(each)])
 })
 
 const none: readonly Host[] = []
-/** No path and no address that somebody means is longer. */
-const longest = 4096
 
 function* hostsWithin(text: string): Generator<Host | undefined> {
   for (let at = text.indexOf('://'); at >= 0; at = text.indexOf('://', at + 3)) {

@@ -1,8 +1,8 @@
-/** The same reading for the same text as the last one: of one call's address many grants ask the same. */
-export function remembering<T>(read: (text: string) => T): (text: string) => T {
-  let last: { readonly text: string; readonly found: T } | undefined
-  return (text) => {
-    if (last?.text !== text) last = { text, found: read(text) }
+/** The same reading for the same thing as the last one: of one call's address, or its queue, many grants ask the same. */
+export function remembering<Of, T>(read: (of: Of) => T): (of: Of) => T {
+  let last: { readonly of: Of; readonly found: T } | undefined
+  return (of) => {
+    if (last === undefined || last.of !== of) last = { of, found: read(of) }
     return last.found
   }
 }

@@ -118,7 +118,7 @@ export function isPlain(uri: string): boolean {
 }
 
 /** Undefined for what players read in different ways. */
-const takeApart = remembering((uri): Parts | undefined => {
+const takeApart = remembering((uri: string): Parts | undefined => {
   const scheme = schemeOf(uri)
   if (scheme === undefined) return undefined
   // MPD takes the whole of it for a path, whatever it begins with.

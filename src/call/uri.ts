@@ -3,6 +3,9 @@ import { remembering } from './memo.ts'
 /** What MPD calls a path in its own library has no scheme; in a policy it goes by this name. */
 export const pathScheme = 'path'
 
+/** No path and no address that somebody means is longer. */
+export const longestUri = 4096
+
 /** RFC 3986 §3.1, in either case: players compare it without regard to case. */
 const scheme = /^([a-z][a-z0-9+.-]*):/i
 
@@ -12,7 +15,7 @@ const scheme = /^([a-z][a-z0-9+.-]*):/i
  * Undefined for what players read in different ways (blanks in or before a URI, a leading `//`), so that a rule about
  * schemes cannot be talked around.
  */
-export const schemeOf = remembering((uri): string | undefined => {
+export const schemeOf = remembering((uri: string): string | undefined => {
   // Python's URL parser, and so Mopidy, looks past blanks in front.
   const found = scheme.exec(uri.trimStart())?.[1]
   if (found === undefined) return uri.startsWith('//') ? undefined : pathScheme

@@ -1,13 +1,10 @@
 import type { Call } from '../call/call.ts'
 import { type Host, hostsIn, isLocalName, isPublic } from '../call/host.ts'
 import { hostText } from '../call/pattern.ts'
-import { isWellFormed } from '../call/uri.ts'
+import { isWellFormed, longestUri } from '../call/uri.ts'
 import { holds, type Rule, refuses, unseen, type Verdict } from './condition.ts'
 import type { Condition } from './role.ts'
 import { demands, isWhole } from './uris.ts'
-
-/** No path and no address that somebody means is longer. */
-const longest = 4096
 
 /**
  * What holds for every grant: no address leads to this machine, this network or a place where machines are told secrets,
@@ -41,7 +38,7 @@ function publicOnly(names: (uri: string) => boolean): Rule {
     facet: 'uri',
     demands,
     judge(call) {
-      if (call.known.adds?.some((uri) => uri.length > longest || !isWellFormed(uri)))
+      if (call.known.adds?.some((uri) => uri.length > longestUri || !isWellFormed(uri)))
         return refuses(() => 'uris: an address in it is malformed')
       let unproven: Verdict | undefined
       for (const uri of call.touches.uri ?? []) {

@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { personOf } from '../call/call.ts'
 import type { Capability } from '../call/capability.ts'
 import type { Queue, QueueEntry } from '../call/known.ts'
+import { remembering } from '../call/memo.ts'
 import { findEntries, isAddition, leastAdded } from '../call/queue.ts'
 import { constraint, holds, refuses, unseen } from './condition.ts'
 
@@ -41,7 +42,7 @@ export const queue = constraint({
         const person = personOf(by)
         if (isCounted) {
           const more = leastAdded(call)
-          const [all, mine] = [entries.length + coming, shareOf(known.queue, person)]
+          const [all, mine] = [entries.length + coming, sharesOf(known.queue)(person)]
           if (all + more > max) return refuses(() => `queue max ${max}, and ${all} are in it`)
           if (mine + more > perPerson) return refuses(() => `queue perPerson ${perPerson}, and ${mine} in it are yours`)
         }
@@ -57,19 +58,16 @@ export const queue = constraint({
       matter: ({ operation }, capability) =>
         guards(capability) || (counts(capability) && !operation.goesOn) ? 'queue' : undefined,
       room: ({ by, known }) =>
-        known.queue ? Math.min(max - known.queue.entries.length, perPerson - shareOf(known.queue, personOf(by))) : 0,
+        known.queue ? Math.min(max - known.queue.entries.length, perPerson - sharesOf(known.queue)(personOf(by))) : 0,
     }
   },
 })
 
-/** How many are a person's, those that are on their way and those that may be theirs included. */
-function shareOf(queue: Queue, person: string): number {
-  // Of one call many grants ask the same.
-  if (last?.queue === queue && last.person === person) return last.share
-  let share = queue.coming ?? 0
-  for (const { owner, among } of queue.entries) if (owner === person || among?.includes(person)) share++
-  last = { queue, person, share }
-  return share
-}
-
-let last: { readonly queue: Queue; readonly person: string; readonly share: number } | undefined
+/** How many of a queue are a person's, those that are on their way and those that may be theirs included. */
+const sharesOf = remembering((queue: Queue) =>
+  remembering((person: string): number => {
+    let share = queue.coming ?? 0
+    for (const { owner, among } of queue.entries) if (owner === person || among?.includes(person)) share++
+    return share
+  }),
+)

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { remembering } from '../call/memo.ts'
 import { always, byHour, type Wall } from './clock.ts'
 import type { Setting } from './condition.ts'
 import { ByHour, Level, Zone } from './volume.ts'
@@ -23,11 +24,7 @@ export type RoomVolume = Static<typeof RoomVolume>
 export function roomCeiling(setting: RoomVolume, within: Setting): Wall<number> {
   const { max, zone } = typeof setting === 'number' ? { max: setting } : setting
   if (typeof max === 'number') return always(max)
-  let bound: { readonly zone: string; readonly wall: Wall<number> } | undefined
-  const wall = () => {
-    const here = zone ?? within.zone
-    if (bound?.zone !== here) bound = { zone: here, wall: byHour(here, max) }
-    return bound.wall
-  }
+  const wallIn = remembering((where: string) => byHour(where, max))
+  const wall = () => wallIn(zone ?? within.zone)
   return { at: (time) => wall().at(time), changes: (time) => wall().changes(time) }
 }
