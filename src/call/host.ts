@@ -73,13 +73,15 @@ export const hostsIn = remembering((uri: string): readonly (Host | undefined)[] 
     return text.startsWith('//', own.length + 1) ? [authorityAt(text, own.length + 1)] : [undefined]
   }
   // `yt:https://…`: what looks like a name of something else may be an address to a part of the player.
-  if (!text.includes('//') && !text.includes('%')) return none
+  if (!text.includes('//') && !encodedSlash.test(text)) return none
   if (text.length > longestUri) return [undefined]
   const decoded = decode(text)
   return [text, ...(decoded === text ? [] : [decoded])].flatMap((each) => [...hostsWithin(each)])
 })
 
 const none: readonly Host[] = []
+/** However often it was encoded. */
+const encodedSlash = /%(?:25)*2f/i
 
 function* hostsWithin(text: string): Generator<Host | undefined> {
   for (let at = text.indexOf('://'); at >= 0; at = text.indexOf('://', at + 3)) {
