@@ -22,6 +22,11 @@ export function leastAdded({ touches }: Pick<Call, 'touches'>): number {
   return Math.max(1, touches.uri?.length ?? 0)
 }
 
+/** Whether it adds what it does not name, and nobody has looked what that is. */
+export function addsUnseen({ operation, known }: Pick<Call, 'operation' | 'known'>): boolean {
+  return operation.needs === 'adds' && known.adds === undefined
+}
+
 /** More than any queue holds, and nothing to look through for long, however often a call names the same. */
 const mostFound = 20_000
 

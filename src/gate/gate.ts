@@ -1,12 +1,11 @@
 import type { Call, Principal } from '../call/call.ts'
-import { type Capability, capabilities, capabilityNames, isCapability, type Standing } from '../call/capability.ts'
+import { type Capability, capabilityNames, type Standing } from '../call/capability.ts'
 import type { Operation } from '../call/catalog.ts'
 import { Fault } from '../call/fault.ts'
 import type { Matter } from '../call/known.ts'
-import { isAddition } from '../call/queue.ts'
+import { addsUnseen, isAddition } from '../call/queue.ts'
 import type { Scale } from '../call/scale.ts'
-import { sayTime } from '../policy/clock.ts'
-import { type Denial, decide, mayEver, type Permit } from '../policy/decide.ts'
+import { decide, mayEver, type Permit } from '../policy/decide.ts'
 import { isTracked, mattersOf, roomFor } from '../policy/matter.ts'
 import { type Budget, budgetsFor, type Quota, quotasAt, quotasFor } from '../policy/rate.ts'
 import type { Policy } from '../policy/role.ts'
@@ -14,7 +13,8 @@ import { volumeScale } from '../policy/scale.ts'
 import { isNarrowed, sees } from '../policy/sight.ts'
 import { type AuditRecord, type AuditSink, allowed, denied, dropped, limited } from './audit.ts'
 import { createLimiter, type Limiter } from './limiter.ts'
-import { createQuotas, type Quotas, type Shortage } from './quota.ts'
+import { createQuotas, type Quotas } from './quota.ts'
+import { exhausted, refusal, remarkOf, spent, uncountable, uncounted } from './refusal.ts'
 
 export interface Gate {
   /** Every call, of every protocol, passes here and nowhere else. @throws Fault */
@@ -122,7 +122,7 @@ export function createGate(deps: {
     }
     const { permit } = decision
     const all = budgetsFor(policy, call.by, call.capability, call.also)
-    const binding = all.filter(({ isObserved }) => !isObserved)
+    const [binding, tried] = parted(all)
     const empty = limiter.take(call, binding)
     if (empty) {
       const fault = exhausted(policy, call, empty)
@@ -130,48 +130,44 @@ export function createGate(deps: {
       throw fault
     }
     // By what goes: a ceiling that would refuse what was asked for may allow, and count, what was put in its place.
-    const drawn = quotasFor(policy, permit.call)
-    const strict = drawn.filter(({ isObserved }) => !isObserved)
-    const spent = draw(policy, call, strict)
-    if (spent) {
+    const [strict, lenient] = parted(quotasFor(policy, permit.call))
+    const obstacle = draw(policy, call, strict)
+    if (obstacle) {
       limiter.giveBack(call, binding)
-      note(call, spent.record)
-      throw spent.fault
+      note(call, obstacle.record)
+      throw obstacle.fault
     }
-    const observed = all.filter(({ isObserved }) => isObserved)
-    const over = limiter.take(call, observed)
+    const over = limiter.take(call, tried)
     const budgets = over ? binding : all
-    const lenient = drawn.filter(({ isObserved }) => isObserved)
     const short = trial.take(call, lenient)
     const would = over
       ? { rule: over.budget.rate.rule, fault: exhausted(policy, call, over) }
-      : short && { rule: short.quota.rate.rule, fault: spentFault(policy, call, short) }
+      : short && { rule: short.quota.rate.rule, fault: spent(policy, call, short) }
     const record = () =>
       would && !permit.observed
         ? { ...allowed(permit, call, would.fault.message), rule: would.rule, reason: 'observed' }
-        : allowed(permit, call, sayOf(call, permit))
+        : allowed(permit, call, remarkOf(call, permit))
     return { permit, budgets, quotas: strict, record }
   }
 
   /** Draws from quotas; what is in the way, when something is. */
-  function draw(policy: Policy, call: Call, strict: readonly Quota[]): Spent | undefined {
+  function draw(policy: Policy, call: Call, strict: readonly Quota[]): Obstacle | undefined {
     const [quota] = strict
     if (!quota) return undefined
-    const blind = isCountless(call) ? strict.find(({ counts }) => isAddition(counts)) : undefined
+    const blind = addsUnseen(call) ? strict.find(({ counts }) => isAddition(counts)) : undefined
     if (blind) {
-      const says = `not allowed: not more than ${describeQuota(blind)}, and how many this adds cannot be known`
-      const fault = new Fault('forbidden', says, { capability: blind.counts, rule: blind.rate.rule })
-      return { fault, record: { ...limited(call, blind, says), outcome: 'denied', reason: 'unprovable' } }
+      const fault = uncountable(blind)
+      return { fault, record: { ...limited(call, blind, fault.message), outcome: 'denied', reason: 'unprovable' } }
     }
     try {
       const short = quotas.take(call, strict)
       if (!short) return undefined
-      const fault = spentFault(policy, call, short)
+      const fault = spent(policy, call, short)
       const record = limited(call, short.quota, fault.message)
       const outcome = fault.code === 'limited' ? 'limited' : 'denied'
       return { fault, record: { ...record, outcome, reason: 'quota' } }
     } catch (error) {
-      return uncounted(call, quota, error)
+      return obstacleOf(call, quota, error)
     }
   }
 
@@ -186,7 +182,7 @@ export function createGate(deps: {
       quotas.keep()
       return undefined
     } catch (error) {
-      const { fault, record } = uncounted(first.permit.call, quota, error)
+      const { fault, record } = obstacleOf(first.permit.call, quota, error)
       note(first.permit.call, record)
       return { fault, index }
     }
@@ -238,7 +234,7 @@ export function createGate(deps: {
     mattersOf(call) {
       const policy = deps.policy()
       const matters = mattersOf(policy, call)
-      if (!isCountless(call) || matters.includes('adds')) return matters
+      if (!addsUnseen(call) || matters.includes('adds')) return matters
       return quotasFor(policy, call).some(({ counts }) => isAddition(counts)) ? [...matters, 'adds'] : matters
     },
     isTracked: (call) => isTracked(deps.policy(), call),
@@ -265,7 +261,7 @@ export function createGate(deps: {
     },
     charge(call, capability, more) {
       const drawn = quotasFor(deps.policy(), call).filter(({ counts }) => counts === capability)
-      const [strict, lenient] = [drawn.filter(({ isObserved }) => !isObserved), drawn.filter((each) => each.isObserved)]
+      const [strict, lenient] = parted(drawn)
       if (strict.length > 0) quotas.charge(call, strict, more)
       if (lenient.length > 0) trial.charge(call, lenient, more)
     },
@@ -280,8 +276,13 @@ export function createGate(deps: {
   }
 }
 
+/** Those that bind, and those that are only observed. */
+function parted<B extends Budget>(budgets: readonly B[]): readonly [readonly B[], readonly B[]] {
+  return [budgets.filter(({ isObserved }) => !isObserved), budgets.filter(({ isObserved }) => isObserved)]
+}
+
 /** Something of a quota is in the way. */
-interface Spent {
+interface Obstacle {
   readonly fault: Fault
   readonly record: AuditRecord
 }
@@ -294,107 +295,15 @@ interface Passed {
   record(): AuditRecord
 }
 
+/** A store of quotas that cannot be read or written is in the way as well. */
+function obstacleOf(call: Call, quota: Quota, cause: unknown): Obstacle {
+  const fault = uncounted(quota, cause)
+  return { fault, record: { ...limited(call, quota, fault.message), reason: 'uncounted' } }
+}
+
 /** What the house does is one thing, in however many commands a player has to be told it. */
 function recordsOf(passed: readonly Passed[]): readonly AuditRecord[] {
   const [first, ...others] = passed
   if (first?.permit.call.by.kind !== 'house' || others.length === 0) return passed.map(({ record }) => record())
   return [{ ...first.record(), says: `and ${others.length} more of the same` }]
-}
-
-/** What is told of a call that goes, though not quite as it was asked or allowed; null for any other. */
-function sayOf(asked: Call, { call, observed }: Permit): string | null {
-  if (observed) return refusal(asked, observed).message
-  if (call === asked) return null
-  return `volume ${asked.touches.volume} was asked for, ${call.touches.volume} is set`
-}
-
-function exhausted({ zone }: Policy, { at }: Call, { budget, wait }: Exhausted): Fault {
-  const { counts, rate } = budget
-  const most = `${rate.count} ${counts === '*' ? 'calls' : counts} in ${describeTime(rate.ms)}`
-  return new Fault('limited', `too many calls: not more than ${most}, again ${againAt(at, wait, zone)}`, {
-    retryAfter: Math.ceil(wait / 1000),
-    until: at + Math.ceil(wait),
-    rule: rate.rule,
-  })
-}
-
-type Exhausted = NonNullable<ReturnType<Limiter['take']>>
-
-/** To the minute, and never before it is so. */
-function againAt(at: number, wait: number, zone: string): string {
-  return wait < 60_000 ? `in ${Math.ceil(wait / 1000)} s` : `at ${sayTime(at + wait + 59_999, at, zone)}`
-}
-
-/** Whether it adds what it does not name, and nobody has looked. */
-function isCountless({ operation, known }: Call): boolean {
-  return operation.needs === 'adds' && known.adds === undefined
-}
-
-/** A quota that cannot be counted is as good as spent: others go on. */
-function uncounted(call: Call, quota: Quota, cause: unknown): Spent {
-  const { counts, rate } = quota
-  const says = `what is left of ${describeQuota(quota)} cannot be counted at the moment, so this is refused`
-  const fault = new Fault('internal', says, { capability: counts, rule: rate.rule, cause })
-  return { fault, record: { ...limited(call, quota, says), reason: 'uncounted' } }
-}
-
-function spentFault({ zone }: Policy, { at }: Call, { quota, weight, wait, left }: Shortage): Fault {
-  const { counts, rate } = quota
-  const most = `not more than ${describeQuota(quota)}`
-  const details = { capability: counts, rule: rate.rule, limit: rate.count, remaining: left.remaining }
-  if (wait === undefined) return new Fault('forbidden', `${most}, and these are ${weight}`, details)
-  const rest = left.remaining === 0 ? '' : `, and ${left.remaining} ${left.remaining === 1 ? 'is' : 'are'} left`
-  const until = at + wait
-  return new Fault('limited', `${most}${rest}: again ${againAt(at, wait, zone)}`, {
-    ...details,
-    reset: Math.ceil(left.resetMs / 1000),
-    retryAfter: Math.ceil(wait / 1000),
-    until,
-  })
-}
-
-function describeQuota({ counts, rate: { count, ms } }: Quota): string {
-  return `${count} ${counts} in ${describeTime(ms)}`
-}
-
-function describeTime(ms: number): string {
-  const units = [
-    [86_400_000, 'd'],
-    [3_600_000, 'h'],
-    [60_000, 'min'],
-  ] as const
-  const [size, name] = units.find(([unit]) => ms % unit === 0) ?? [1000, 's']
-  return `${ms / size} ${name}`
-}
-
-function refusal(call: Call, denial: Denial): Fault {
-  const { capability } = call
-  if (call.by.kind === 'anonymous') return new Fault('unauthenticated', 'sign in first', { capability })
-  switch (denial.reason) {
-    case 'expired':
-      return new Fault('unauthenticated', 'the sign-in has ended: sign in again')
-    case 'not-granted':
-      return new Fault('forbidden', `not allowed: ${describeMissing(call, denial.capability ?? capability)}`, {
-        capability: denial.capability ?? capability,
-      })
-    case 'refused':
-      return new Fault('forbidden', `not offered here: ${denial.why}`, { capability })
-    case 'constraint':
-    case 'unprovable': {
-      const { says, until, condition } = denial
-      const details = { capability, rule: condition.rule, ...(until !== undefined && { until }) }
-      return new Fault('forbidden', `not allowed: ${says()}`, details)
-    }
-  }
-}
-
-/** What nothing grants, in words for people, and to whom. */
-function describeMissing({ by, player }: Call, capability: Capability | Standing): string {
-  const text = isCapability(capability)
-    ? ` (${capabilities[capability].replace(/^./, (first) => first.toLowerCase())})`
-    : ''
-  const isNarrowed = by.kind === 'user' && (by.players !== undefined || (by.ceilings ?? []).length > 0)
-  const roles = by.kind === 'user' && !isNarrowed ? by.roles.join(' and ') : ''
-  const whom = isNarrowed ? ' by this door or token' : roles === '' ? '' : ` to ${roles}`
-  return `${capability}${text} is not granted${whom} at ${player}`
 }

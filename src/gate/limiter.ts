@@ -1,13 +1,19 @@
 import { type Call, personOf } from '../call/call.ts'
 import type { Budget } from '../policy/rate.ts'
 
+/** A budget that has nothing left, and the milliseconds until it has. */
+export interface Empty {
+  readonly budget: Budget
+  readonly wait: number
+}
+
 export interface Limiter {
   /**
    * Draws one of each budget, or nothing at all.
    *
-   * @returns the milliseconds to wait and the budget that is empty; undefined when the call may go now
+   * @returns what is empty; undefined when the call may go now
    */
-  take(call: Call, budgets: readonly Budget[]): { readonly wait: number; readonly budget: Budget } | undefined
+  take(call: Call, budgets: readonly Budget[]): Empty | undefined
   /** Gives back what `take` drew, for a call that was admitted and then not sent. */
   giveBack(call: Call, budgets: readonly Budget[]): void
 }

@@ -1,10 +1,11 @@
 import type { Call } from '../call/call.ts'
 import { type Host, hostsIn, isLocalName, isPublic } from '../call/host.ts'
 import { hostText } from '../call/pattern.ts'
+import { addsUnseen } from '../call/queue.ts'
 import { isWellFormed, longestUri } from '../call/uri.ts'
 import { holds, type Rule, refuses, unseen, type Verdict } from './condition.ts'
 import type { Condition } from './role.ts'
-import { demands, isWhole } from './uris.ts'
+import { demands } from './uris.ts'
 
 /**
  * What holds for every grant: no address leads to this machine, this network or a place where machines are told secrets,
@@ -51,10 +52,10 @@ function publicOnly(names: (uri: string) => boolean): Rule {
           unproven ??= verdict
         }
       }
-      return unproven ?? (isWhole(call) ? holds : unseen(() => 'uris: public addresses only'))
+      return unproven ?? (addsUnseen(call) ? unseen(() => 'uris: public addresses only') : holds)
     },
     matter(call) {
-      if (!isWhole(call)) return 'adds'
+      if (addsUnseen(call)) return 'adds'
       return unknownIn(call).next().done ? undefined : 'hosts'
     },
   }

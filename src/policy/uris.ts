@@ -1,7 +1,7 @@
 import Type from 'typebox'
-import type { Call } from '../call/call.ts'
 import type { Capability } from '../call/capability.ts'
 import { isPlain, isSlip, type Pattern, readPattern } from '../call/pattern.ts'
+import { addsUnseen } from '../call/queue.ts'
 import { schemeOf } from '../call/uri.ts'
 import { constraint, holds, type Rule, refuses, unseen } from './condition.ts'
 
@@ -18,15 +18,10 @@ function binding(says: () => string, shows: (uri: string) => boolean): Rule {
       const uris = call.touches.uri ?? []
       const isSeen = uris.length > 0 || call.known.adds !== undefined || !demands.includes(capability)
       if (!uris.every(shows)) return refuses(says)
-      return isSeen && isWhole(call) ? holds : unseen(says)
+      return isSeen && !addsUnseen(call) ? holds : unseen(says)
     },
-    matter: (call) => (isWhole(call) ? undefined : 'adds'),
+    matter: (call) => (addsUnseen(call) ? 'adds' : undefined),
   }
-}
-
-/** Whether all addresses that the player will use for this call are known. */
-export function isWhole({ operation, known }: Call): boolean {
-  return operation.needs !== 'adds' || known.adds !== undefined
 }
 
 /** A few of a list, for people. */
