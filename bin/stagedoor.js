@@ -4,6 +4,9 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
+// Half of these threads may wait for names to be found on the network: players must be found while names of strangers are not.
+process.env.UV_THREADPOOL_SIZE ??= '8'
+
 const here = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
 const source = here('src/cli/main.ts')
 const pinned = here('node_modules/node/bin/node')

@@ -1,7 +1,8 @@
 import { promises as dns } from 'node:dns'
-import type { Call } from '../call/call.ts'
+import { type Call, personOf } from '../call/call.ts'
 import { hostsIn } from '../call/host.ts'
 import type { Known } from '../call/known.ts'
+import { createLane, type LaneEntry } from './lane.ts'
 
 const defaults = {
   /** How long a name may take. */
@@ -10,9 +11,14 @@ const defaults = {
   keptMs: 30_000,
   missingMs: 5_000,
   kept: 500,
-  /** The system asks in threads of which this process has four, given up on or not. */
+  /**
+   * The system asks in threads, half of which this process lets wait for the network (see `bin/stagedoor.js`): given up on or
+   * not, and players are looked up there as well. Whoever runs a name server that never answers keeps one of them.
+   */
   running: 2,
+  runningEach: 1,
   waiting: 64,
+  waitingEach: 32,
   /** Names of one call: a saved playlist may have many, and more than these are nobody's. */
   each: 32,
 }
@@ -33,6 +39,13 @@ export interface NamesOptions {
   readonly limits?: Partial<NamesLimits>
 }
 
+/** Somebody wants to know what a name stands for. */
+interface Errand extends LaneEntry {
+  readonly name: string
+  isRunning: boolean
+  settle(addresses: readonly string[] | undefined): void
+}
+
 const everyAddress = (name: string) => dns.lookup(name, { all: true })
 
 /** What names stand for, asked of the system as the player on the same machine would. */
@@ -44,29 +57,21 @@ export function createNames({
 }: NamesOptions = {}): Names {
   const limits = { ...defaults, ...given }
   const known = new Map<string, { readonly until: number; readonly addresses: readonly string[] }>()
+  /** By person as well: nobody waits behind what somebody else waits for. */
   const asked = new Map<string, Promise<readonly string[] | undefined>>()
-  const waiting: (() => void)[] = []
-  let running = 0
-
-  /** @throws when too many wait already */
-  async function turn(): Promise<void> {
-    if (running < limits.running) {
-      running++
-      return
-    }
-    if (waiting.length >= limits.waiting) throw new Error('too many names')
-    await new Promise<void>((resolve) => waiting.push(resolve))
-  }
+  const costless = { costly: limits.running, costlyEach: limits.waitingEach }
+  const lane = createLane<Errand>({ ...limits, ...costless }, (errand) => void run(errand))
+  lane.open()
 
   /** A place is taken until the system has answered, however long nobody waits for it any more. */
-  function leave(): void {
-    const next = waiting.shift()
-    if (next) next()
-    else running--
+  async function run(errand: Errand): Promise<void> {
+    errand.isRunning = true
+    errand.settle(fresh(errand.name) ?? (await ask(errand.name)))
+    lane.leave(errand)
   }
 
+  /** Never rejects. */
   async function ask(name: string): Promise<readonly string[] | undefined> {
-    await turn()
     try {
       const found = await lookup(name)
       return keep(
@@ -76,8 +81,6 @@ export function createNames({
       )
     } catch (error) {
       return isMissing(error) ? keep(name, [], limits.missingMs) : undefined
-    } finally {
-      leave()
     }
   }
 
@@ -89,25 +92,40 @@ export function createNames({
     return addresses
   }
 
-  /** Undefined when it is not known in time. */
-  function addressesOf(name: string): Promise<readonly string[] | undefined> {
+  function fresh(name: string): readonly string[] | undefined {
     const found = known.get(name)
-    if (found && found.until > now()) return Promise.resolve(found.addresses)
-    const asking =
-      asked.get(name) ??
-      ask(name)
-        .catch(() => undefined)
-        .finally(() => asked.delete(name))
-    asked.set(name, asking)
+    return found && found.until > now() ? found.addresses : undefined
+  }
+
+  /** Undefined when too many wait already, or it has not begun in time: nobody looks up what nobody waits for. */
+  function enter(person: string, name: string): Promise<readonly string[] | undefined> {
+    return new Promise((settle) => {
+      const errand: Errand = { person, name, settle, isRunning: false, costly: false, changes: false }
+      if (!lane.enter(errand)) return settle(undefined)
+      void wait(limits.answerMs).then(() => {
+        if (errand.isRunning) return
+        lane.withdraw(errand)
+        settle(undefined)
+      })
+    })
+  }
+
+  /** Undefined when it is not known in time. */
+  async function addressesOf(person: string, name: string): Promise<readonly string[] | undefined> {
+    const found = fresh(name)
+    if (found) return found
+    const key = JSON.stringify([person, name])
+    const asking = asked.get(key) ?? enter(person, name).finally(() => asked.delete(key))
+    asked.set(key, asking)
     return Promise.race([asking, wait(limits.answerMs).then(() => undefined)])
   }
 
   return {
-    async lookUp({ touches }) {
+    async lookUp({ by, touches }) {
       const names = new Set<string>()
       for (const uri of touches.uri ?? []) for (const host of hostsIn(uri)) if (host?.name) names.add(host.name)
       const some = [...names].slice(0, limits.each)
-      const found = await Promise.all(some.map(async (name) => [name, await addressesOf(name)] as const))
+      const found = await Promise.all(some.map(async (name) => [name, await addressesOf(personOf(by), name)] as const))
       return { hosts: new Map(found.flatMap(([name, addresses]) => (addresses ? [[name, addresses]] : []))) }
     },
   }

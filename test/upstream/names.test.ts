@@ -5,8 +5,9 @@ import { createNames, type NamesLimits } from '../../src/upstream/names.ts'
 import { userNamed } from './fake.ts'
 
 const origin = { id: 'r', by: userNamed('ada'), door: 'mpd', player: 'home', at: 0 } as const
-const callFor = (...uris: string[]) =>
-  createCall(origin, { operation: mpd.load, args: { playlist: 'x' } }, { adds: uris })
+const callFor = (...uris: string[]) => callOf('ada', ...uris)
+const callOf = (who: string, ...uris: string[]) =>
+  createCall({ ...origin, by: userNamed(who) }, { operation: mpd.load, args: { playlist: 'x' } }, { adds: uris })
 
 /** Names asked for, in order, and their answers when a test gives them. */
 function desk(limits: Partial<NamesLimits> = {}) {
@@ -24,14 +25,17 @@ function desk(limits: Partial<NamesLimits> = {}) {
       ),
     now: () => time,
     wait: (ms) => new Promise((ring) => timers.push({ ms, ring })),
-    limits,
+    limits: { runningEach: 9, ...limits },
   })
-  const ask = async (...uris: string[]) => Object.fromEntries((await names.lookUp(callFor(...uris))).hosts ?? [])
+  const askAs = async (who: string, ...uris: string[]) =>
+    Object.fromEntries((await names.lookUp(callOf(who, ...uris))).hosts ?? [])
+  const ask = (...uris: string[]) => askAs('ada', ...uris)
   const settle = () => new Promise((resolve) => setImmediate(resolve))
   return {
     asked,
     timers,
     ask,
+    askAs,
     settle,
     pass: (ms: number) => {
       time += ms
@@ -80,8 +84,8 @@ describe('what names stand for', () => {
   test('is not known when it takes too long, or the system fails, and then is asked anew', async () => {
     const { asked, timers, ask, settle } = desk({ answerMs: 7 })
     const slow = ask('http://a.example/')
-    expect(timers[0]?.ms).toBe(7)
-    timers[0]?.ring()
+    expect(timers.map(({ ms }) => ms)).toEqual([7, 7])
+    for (const timer of timers) timer.ring()
     expect(await slow).toEqual({})
     await settle()
     asked[0]?.fail('EAI_AGAIN')
@@ -100,11 +104,39 @@ describe('what names stand for', () => {
     expect(await all[3]).toEqual({})
     for (const timer of timers) timer.ring()
     expect(await Promise.all(all)).toEqual([{}, {}, {}, {}])
+    const other = ask('http://e.example/')
     await settle()
     expect(asked).toHaveLength(2)
     asked[0]?.answer('8.8.8.8')
     await settle()
-    expect(asked.map(({ name }) => name)).toEqual(['a.example', 'b.example', 'c.example'])
+    // For the third nobody waited any more.
+    expect(asked.map(({ name }) => name)).toEqual(['a.example', 'b.example', 'e.example'])
+    asked[2]?.answer('9.9.9.9')
+    expect(await other).toEqual({ 'e.example': ['9.9.9.9'] })
+  })
+
+  test('is found out for others while one person asks for what is never answered', async () => {
+    const { asked, askAs, settle } = desk({ runningEach: 1, waitingEach: 3 })
+    const traps = ['a', 'b', 'c', 'd', 'e'].map((name) => askAs('kid', `http://${name}.trap.example/`))
+    await settle()
+    expect(asked.map(({ name }) => name)).toEqual(['a.trap.example'])
+    expect(await traps[4]).toEqual({})
+    const [good, same] = [askAs('ada', 'http://radio.example/'), askAs('ben', 'http://c.trap.example/')]
+    await settle()
+    asked[1]?.answer('8.8.8.8')
+    expect(await good).toEqual({ 'radio.example': ['8.8.8.8'] })
+    // What is asked for by both waits behind the one and not behind the other.
+    await settle()
+    expect(asked.map(({ name }) => name)).toEqual(['a.trap.example', 'radio.example', 'c.trap.example'])
+    asked[2]?.answer('9.9.9.9')
+    expect(await same).toEqual({ 'c.trap.example': ['9.9.9.9'] })
+    asked[0]?.fail('EAI_AGAIN')
+    await settle()
+    asked[3]?.answer('1.1.1.1')
+    await settle()
+    // It was found out for somebody else meanwhile.
+    expect(await traps[2]).toEqual({ 'c.trap.example': ['9.9.9.9'] })
+    expect(asked.map(({ name }) => name).slice(3)).toEqual(['b.trap.example', 'd.trap.example'])
   })
 
   test('is asked once for many at a time, for so many names of a call, and so many are kept', async () => {
