@@ -39,6 +39,7 @@ import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { zeroconfRoutes } from './listen/zeroconf.ts'
 import { createNotify } from './notify/notify.ts'
 import { closing as endOf } from './policy/closing.ts'
+import { isTracked, roomFor } from './policy/matter.ts'
 import { overridden } from './policy/override.ts'
 import { roomCeiling } from './policy/room.ts'
 import { resolve } from './protocol/resolve.ts'
@@ -229,9 +230,8 @@ export async function startGateway(deps: {
       const counted = (call: Call, more: number) => {
         for (const capability of [call.capability, ...call.also].filter(isAddition)) gate.charge(call, capability, more)
       }
-      return closing(createLedger({ eye: queue, room: gate.roomFor, counted, remove, log, now }), (part) =>
-        part.close(),
-      )
+      const room = (call: Call) => roomFor(lifted(), call)
+      return closing(createLedger({ eye: queue, room, counted, remove, log, now }), (part) => part.close())
     })
     const resolver = createNames({ ...(deps.lookup && { lookup: deps.lookup }) })
     // What is not found out is not known, and what depends on it is refused.
@@ -247,7 +247,7 @@ export async function startGateway(deps: {
           return ledger ? { queue: await ledger.look() } : {}
         },
       },
-      keeper: { isTracked: gate.isTracked, ledgerOf: (player) => ledgers.get(player) },
+      keeper: { isTracked: (call) => isTracked(lifted(), call), ledgerOf: (player) => ledgers.get(player) },
     })
     const web = new Map<string, Web>()
     for (const [name, place] of config.players) {

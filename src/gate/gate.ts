@@ -6,7 +6,7 @@ import type { Matter } from '../call/known.ts'
 import { addsUnseen, isAddition } from '../call/queue.ts'
 import type { Scale } from '../call/scale.ts'
 import { decide, mayEver, type Permit } from '../policy/decide.ts'
-import { isTracked, mattersOf, roomFor } from '../policy/matter.ts'
+import { mattersOf } from '../policy/matter.ts'
 import { type Budget, budgetsFor, type Quota, quotasAt, quotasFor } from '../policy/rate.ts'
 import type { Policy } from '../policy/role.ts'
 import { volumeScale } from '../policy/scale.ts'
@@ -36,10 +36,6 @@ export interface Gate {
   isNarrowed(call: Call): boolean
   /** What has to be looked up (`Call.known`) before policy can judge this call; nothing for most. */
   mattersOf(call: Call): readonly Matter[]
-  /** Whether it has to be heard what becomes of the queue by this call. */
-  isTracked(call: Call): boolean
-  /** How many entries a call that adds to the queue may leave there, where the queue is as the call has it. */
-  roomFor(call: Call): number
   /** The call that would go if this were admitted now; undefined for a refusal. Nothing is counted or recorded. */
   foresee(call: Call): Call | undefined
   /** How the volumes that this person sets and is shown stand to the player's; undefined when they are the same. */
@@ -237,8 +233,6 @@ export function createGate(deps: {
       if (!addsUnseen(call) || matters.includes('adds')) return matters
       return quotasFor(policy, call).some(({ counts }) => isAddition(counts)) ? [...matters, 'adds'] : matters
     },
-    isTracked: (call) => isTracked(deps.policy(), call),
-    roomFor: (call) => roomFor(deps.policy(), call),
     foresee(call) {
       const decision = decide(deps.policy(), call)
       return decision.allowed ? decision.permit.call : undefined

@@ -5,6 +5,7 @@ import type { Queue } from '../../src/call/known.ts'
 import { createGate, Refusal } from '../../src/gate/gate.ts'
 import { createLimiter } from '../../src/gate/limiter.ts'
 import { createInquiry } from '../../src/listen/inquiry.ts'
+import { isTracked } from '../../src/policy/matter.ts'
 import { compile } from '../../src/policy/policy.ts'
 import { mopidy } from '../../src/protocol/mopidy/catalog.ts'
 import { withoutEntries } from '../../src/protocol/mopidy/entry.ts'
@@ -47,7 +48,7 @@ function stage(owners: readonly string[] = [], setting = { perPerson: 3, own: tr
       },
     },
     keeper: {
-      isTracked: gate.isTracked,
+      isTracked: (call) => isTracked(policy, call),
       ledgerOf: () => ({
         look: async () => house.queue,
         async hear(_calls, go) {
