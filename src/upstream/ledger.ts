@@ -101,8 +101,13 @@ export function createLedger({ eye, room, counted, remove, log, now }: LedgerDep
     }
   }
 
-  function claim(id: number): Owned {
+  /** Doubts come to an end. */
+  function forgetDoubts(): void {
     for (const hearing of hearings) if ((hearing.doubtUntil ?? now()) < now()) hearings.delete(hearing)
+  }
+
+  function claim(id: number): Owned {
+    forgetDoubts()
     for (const { came } of hearings) came.add(id)
     const people = [...new Set([...hearings].map(({ person }) => person))]
     const [owner] = people
@@ -112,6 +117,7 @@ export function createLedger({ eye, room, counted, remove, log, now }: LedgerDep
   }
 
   function begin(person: string): Hearing {
+    forgetDoubts()
     const others = [...hearings].filter((hearing) => hearing.person !== person)
     for (const hearing of others) hearing.isAlone = false
     const hearing = { person, came: new Set<number>(), era, isAlone: others.length === 0 }

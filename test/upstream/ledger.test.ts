@@ -319,6 +319,18 @@ describe('the looking', () => {
     house.bring(1)
     expect(await owners()).toEqual(['kim', '-'])
   })
+
+  test('and once that while is over others are counted as ever', async () => {
+    const { house, ledger, add, owners } = stage()
+    house.calm = () => Promise.reject(new Fault('player-unreachable', 'gone'))
+    await ledger.hear([callBy('kim')], () => {})
+    house.calm = async () => {}
+    house.now = 100_000
+    house.room = 2
+    await add('ada', 5)
+    expect(house.told).toEqual(['warn', 'remove 3 4 5'])
+    expect(await owners()).toEqual(['ada', 'ada'])
+  })
 })
 
 test('whatever happens, nobody has what they did not add, and all that is left within the room', async () => {
