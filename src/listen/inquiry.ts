@@ -1,4 +1,4 @@
-import { type Call, createCall, type Origin, type Request } from '../call/call.ts'
+import { type Call, createCall, type Origin, personOf, type Request } from '../call/call.ts'
 import { Fault } from '../call/fault.ts'
 import type { Known, Matter } from '../call/known.ts'
 import { addsToQueue, afterwards } from '../call/queue.ts'
@@ -145,7 +145,7 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
       const isTracked = keeper !== undefined && calls.some((call) => keeper.isTracked(call))
       if (isTracked) about.push('queue')
       if (matters.length === 0 && about.length === 0) return go(calls)
-      const [{ player } = { player: '' }] = calls
+      const [{ player, by } = origin()] = calls
       const keys = [...new Set(about)].filter((topic) => topic !== undefined).map((topic) => `${topic} ${player}`)
       // Who needs to know nothing waits so that nobody's change is lost, and not for whoever is at it for long.
       const patience = matters.length === 0 && keys.every((key) => key === `volume ${player}`) ? brieflyMs : undefined
@@ -160,7 +160,9 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
         const { result, taken } = await ledger.hear(seen, send)
         return without && taken.size > 0 ? without(result, taken) : result
       }
-      return turns.take(keys, work, patience)
+      // One at a time of each person: whoever sends a hundred that take long waits for themselves.
+      const own = keys.map((key) => JSON.stringify([personOf(by), key]))
+      return turns.take(own, () => turns.take(keys, work, patience), patience)
     },
   }
 }

@@ -279,6 +279,31 @@ describe('who was asked for', () => {
   })
 })
 
+test('who asks for much at once waits for themselves: everybody else comes after one of theirs', async () => {
+  const looks: (() => void)[] = []
+  const { do: act, happened } = house({
+    lookUps: {
+      volume: ({ by }) =>
+        new Promise((resolve) => {
+          happened.push(`look ${by.kind === 'user' ? by.name : ''}`)
+          looks.push(() => resolve({ volume: 20 }))
+        }),
+    },
+  })
+  const settle = () => new Promise((turn) => setTimeout(turn))
+  const all = Array.from({ length: 9 }, () => act('kid', turn(5)))
+  all.push(act('clamped', turn(9)), act('scaled', turn(10)))
+  for (let i = 0; i < all.length; i++) {
+    await settle()
+    looks[i]?.()
+  }
+  await Promise.all(all)
+  expect(happened.slice(0, 8)).toEqual([
+    ...['look kid', 'setvol 25', 'look clamped', 'setvol 29'],
+    ...['look scaled', 'setvol 24', 'look kid', 'setvol 25'],
+  ])
+})
+
 describe('who looks up for too long', () => {
   test('lets the next one go, and is refused: it may have changed what was found', async () => {
     const { promise: found, resolve: find } = Promise.withResolvers<Known>()

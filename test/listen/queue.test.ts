@@ -107,8 +107,8 @@ describe('changes of a queue', () => {
       pass('kim', 'kid', [read('addid c')]),
     ])
     expect(house.happened).toEqual([
-      ...['look', 'hear', 'kim add a', 'heard', 'hear', 'mia add b', 'heard', 'mia delete 0'],
-      ...['look', 'hear', 'kim addid c', 'heard'],
+      ...['look', 'hear', 'kim add a', 'heard', 'hear', 'mia add b', 'heard'],
+      ...['look', 'hear', 'kim addid c', 'heard', 'mia delete 0'],
     ])
   })
 
