@@ -1,7 +1,6 @@
 import Type, { type Static } from 'typebox'
-import { machineZone } from '../policy/clock.ts'
+import { machineZone, Zone } from '../policy/clock.ts'
 import { RolesConfig } from '../policy/policy.ts'
-import { Zone } from '../policy/volume.ts'
 import { Notify, type NotifyTarget } from './notify.ts'
 import { Player, type PlayerConfig } from './player.ts'
 import { strict } from './strict.ts'

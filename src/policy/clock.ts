@@ -1,3 +1,5 @@
+import Type from 'typebox'
+
 /** Something that depends on what the clock on the wall shows, where that wall is. */
 export interface Wall<T> {
   at(time: number): T
@@ -83,6 +85,16 @@ interface Known<T> {
   /** When it is something else, if that is what ends it. */
   readonly change: number | undefined
 }
+
+/** `07:00`, as a pattern. */
+export const timeOfDay = '(?:[01][0-9]|2[0-3]):[0-5][0-9]'
+
+export const Zone = Type.String({
+  pattern: '^[A-Za-z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+){0,2}$',
+  title: 'a time zone',
+  description:
+    'The time zone, such as Europe/Berlin; that of the whole configuration when left out, or of this machine',
+})
 
 /** The time zone of this machine. One whose `TZ` is empty goes by UTC, whatever it calls that. */
 export function machineZone(): string {

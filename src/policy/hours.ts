@@ -1,16 +1,14 @@
 import Type, { type Static } from 'typebox'
-import { type Face, minuteOf, onWall, sayTime } from './clock.ts'
+import { type Face, minuteOf, onWall, sayTime, timeOfDay, Zone } from './clock.ts'
 import { type AtEnd, constraint, holds, refuses } from './condition.ts'
-import { Zone } from './volume.ts'
 
 const names = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
 
 const day = `(?:${names.join('|')})`
 const days = `${day}(?:-${day})?`
-const time = '(?:[01][0-9]|2[0-3]):[0-5][0-9]'
 
 export const WindowText = Type.String({
-  pattern: `^(?:${days}(?:, ?${days})* )?${time}-(?:${time}|24:00)$`,
+  pattern: `^(?:${days}(?:, ?${days})* )?${timeOfDay}-(?:${timeOfDay}|24:00)$`,
   title: 'a window of time',
   description:
     'Days and times, such as "mon-fri 07:00-20:00", "sat,sun 08:00-21:30" or "22:00-06:00" (every day, over midnight)',

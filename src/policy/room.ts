@@ -1,8 +1,8 @@
 import Type, { type Static } from 'typebox'
 import { remembering } from '../call/memo.ts'
-import { always, byHour, type Wall } from './clock.ts'
+import { always, byHour, type Wall, Zone } from './clock.ts'
 import type { Setting } from './condition.ts'
-import { ByHour, Level, Zone } from './volume.ts'
+import { Ceiling, Level } from './volume.ts'
 
 /** How loud it may be in a room, whoever turns it up and by whatever way. */
 export const RoomVolume = Type.Union(
@@ -10,7 +10,7 @@ export const RoomVolume = Type.Union(
     Level,
     Type.Object(
       {
-        max: Type.Union([Level, ByHour], { description: 'The loudest level, always or by the time of day' }),
+        max: Ceiling,
         zone: Type.Optional(Zone),
       },
       { additionalProperties: false },

@@ -1,35 +1,32 @@
 import Type from 'typebox'
 import { withVolume } from '../call/call.ts'
-import { always, byHour, sayTime } from './clock.ts'
+import { always, byHour, sayTime, timeOfDay, Zone } from './clock.ts'
 import { constraint, holds, refuses, unseen } from './condition.ts'
 
 export const Level = Type.Integer({ minimum: 0, maximum: 100, description: 'Loudest level the role may set' })
 
-export const ByHour = Type.Unsafe<Readonly<Record<string, number>>>({
+const ByHour = Type.Unsafe<Readonly<Record<string, number>>>({
   type: 'object',
   minProperties: 1,
   propertyNames: {
     type: 'string',
-    pattern: '^(?:[01][0-9]|2[0-3]):[0-5][0-9]$',
+    pattern: `^${timeOfDay}$`,
     title: 'a time of day',
     description: 'write it from "00:00" to "23:59", with two digits each',
   },
   additionalProperties: Level,
   description: 'The loudest level from a time of day on, such as { "07:00": 60, "20:00": 40 }',
 })
-export const Zone = Type.String({
-  pattern: '^[A-Za-z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+){0,2}$',
-  title: 'a time zone',
-  description:
-    'The time zone, such as Europe/Berlin; that of the whole configuration when left out, or of this machine',
-})
+
+/** The loudest level, always or by the time of day. */
+export const Ceiling = Type.Union([Level, ByHour], { description: 'The loudest level, always or by the time of day' })
 
 const MaxVolume = Type.Union(
   [
     Level,
     Type.Object(
       {
-        max: Type.Union([Level, ByHour], { description: 'The loudest level, always or by the time of day' }),
+        max: Ceiling,
         over: Type.Optional(
           Type.Enum(['refuse', 'clamp', 'scale'], {
             description:
