@@ -6,7 +6,6 @@ import type { AddressInfo } from 'node:net'
 import { join, resolve as resolvePath } from 'node:path'
 import type { Call } from './call/call.ts'
 import { messageOf } from './call/fault.ts'
-import { isAddition } from './call/queue.ts'
 import { createForce } from './config/force.ts'
 import type { WebConfig } from './config/player.ts'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
@@ -227,11 +226,8 @@ export async function startGateway(deps: {
     )
     const ledgers = map(having(players, 'queue'), ({ queue }, name) => {
       const remove = createPrune(name, queue, { gate, newId: randomUUID, now })
-      const counted = (call: Call, more: number) => {
-        for (const capability of [call.capability, ...call.also].filter(isAddition)) gate.charge(call, capability, more)
-      }
       const room = (call: Call) => roomFor(lifted(), call)
-      return closing(createLedger({ eye: queue, room, counted, remove, log, now }), (part) => part.close())
+      return closing(createLedger({ eye: queue, room, counted: gate.charge, remove, log, now }), (part) => part.close())
     })
     const resolver = createNames({ ...(deps.lookup && { lookup: deps.lookup }) })
     // What is not found out is not known, and what depends on it is refused.

@@ -42,8 +42,8 @@ export interface Gate {
   volumeScale(by: Principal, player: string, at: number): Scale | undefined
   /** What is left to this person of the quotas that bind them at these players. */
   quotasOf(by: Principal, players: readonly string[], at: number): readonly QuotaLeft[]
-  /** Draws besides what a call that went turned out to be, such as the tracks of an album; of no one without a quota. */
-  charge(call: Call, capability: Capability, more: number): void
+  /** Draws besides what a call that went turned out to add, such as the tracks of an album; of no one without a quota. */
+  charge(call: Call, more: number): void
 }
 
 export interface QuotaLeft {
@@ -253,9 +253,8 @@ export function createGate(deps: {
       }
       return [...found.values()]
     },
-    charge(call, capability, more) {
-      const drawn = quotasFor(deps.policy(), call).filter(({ counts }) => counts === capability)
-      const [strict, lenient] = parted(drawn)
+    charge(call, more) {
+      const [strict, lenient] = parted(quotasFor(deps.policy(), call).filter(({ counts }) => isAddition(counts)))
       if (strict.length > 0) quotas.charge(call, strict, more)
       if (lenient.length > 0) trial.charge(call, lenient, more)
     },

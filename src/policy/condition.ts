@@ -7,7 +7,7 @@ import type { Wall } from './clock.ts'
 
 /** What a condition says to a call. */
 export type Verdict =
-  /** It may go, or something else in its place. */
+  /** It may go, or something else in its place, which it says nothing more to: judged twice it comes to the same. */
   { readonly holds: true; readonly instead?: Call } | { readonly holds: false; readonly why: Why }
 
 /** Why a call may not go. */

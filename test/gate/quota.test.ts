@@ -509,8 +509,8 @@ describe('at the gate', () => {
     const { gate } = setup()
     const call = callOf(rows.add, { uris: ['local:album:1'] }, user(), noon)
     gate.admit(call)
-    gate.charge(call, 'queue.add', 11)
-    gate.charge({ ...call, by: user('u9', ['adult']) }, 'queue.add', 11)
+    gate.charge(call, 11)
+    gate.charge({ ...call, by: user('u9', ['adult']) }, 11)
     expect(gate.quotasOf(user(), ['home'], noon)).toContainEqual({
       capability: 'queue.add',
       limit: 20,

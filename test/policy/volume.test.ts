@@ -62,6 +62,16 @@ describe('over the ceiling', () => {
     expect([39, 61, 100].map((level) => set(policy, setvol(level), { at: night }))).toEqual([39, 40, 40])
   })
 
+  test.each(['clamp', 'scale'] as const)('%s: what was put in the place of a call is not changed again', (over) => {
+    const policy = house({ max: 33, over })
+    const [condition] = policy.roles.get('kid')?.grants[0]?.conditions ?? []
+    const call = createCall({ id: 'r', by: person(), door: 'mpd', player: 'home', at: noon }, setvol(90))
+    const verdict = condition?.judge(call, 'volume.set')
+    const instead = verdict?.holds ? verdict.instead : undefined
+    expect(instead?.touches.volume).toEqual([33])
+    expect(condition?.judge(instead ?? call, 'volume.set')).toEqual({ holds: true })
+  })
+
   test('scale: 100 is as loud as may be, at that hour', () => {
     const policy = house({ max: { '07:00': 60, '20:00': 40 }, over: 'scale' })
     expect([0, 50, 100].map((level) => set(policy, setvol(level)))).toEqual([0, 30, 60])
