@@ -71,7 +71,7 @@ export const uris = constraint({
     const shows = (uri: string) => {
       if (!isPlain(uri) || deny.some((pattern) => pattern.denies(uri))) return false
       // A file goes by its folder, or not at all.
-      return allow ? allow.some((pattern) => pattern.allows(uri)) : schemeOf(uri) !== 'file'
+      return allow ? allow.some((pattern) => pattern.allows(uri)) : !schemeOf(uri)?.split('+').includes('file')
     }
     const named = (allow ?? []).filter(({ host }) => host !== undefined)
     return { ...binding(says, shows), names: (uri) => named.some((pattern) => pattern.allows(uri)) }

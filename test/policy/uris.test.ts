@@ -74,6 +74,7 @@ describe('uris', () => {
     ['careful', 'spotify:%73how:x'],
     ['careful', 'spotify:show:x '],
     ['careful', 'file:///srv/music/a.flac'],
+    ['careful', 'podcast+FILE:///srv/feed.xml'],
     ['files', 'file:///srv/other/a.flac'],
     ['files', 'local:track:a'],
   ])('a %s · %s: refused, read or added', (role, address) => {
