@@ -301,6 +301,7 @@ export async function startGateway(deps: {
       attachWebsocket(http.server, {
         ...shared,
         players: answers,
+        others: players.keys(),
         rooms: [
           ...[...sources(players)].map(([name, source]) => eventsRoom(name, source, shared)),
           ...irisRooms(web, { gate, forwarded, inquiry, now }),

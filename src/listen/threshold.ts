@@ -11,6 +11,8 @@ export function playerIn(path: string): string | undefined {
 
 export interface ThresholdDeps extends SignInDeps {
   readonly gate: Pick<Gate, 'capabilitiesOf'>
+  /** All of them, by name. */
+  readonly players: ReadonlyMap<string, unknown>
   /** Whether anybody may hand this player over to themselves now. */
   isPairing?(player: string): boolean
 }
@@ -33,6 +35,7 @@ export async function cross(deps: ThresholdDeps, request: FastifyRequest, player
   })
   // At the root there is no name to be learnt, and a route may have something for strangers.
   if (by?.kind !== 'user' && !isNamed) return undefined
+  if (by?.kind === 'user' && !isNamed && hasNothing(deps.gate, by, deps.players.keys())) return undefined
   const fault =
     by?.kind !== 'user'
       ? new Fault('unauthenticated', 'sign in first')
@@ -42,6 +45,11 @@ export async function cross(deps: ThresholdDeps, request: FastifyRequest, player
   if (by?.kind === 'user' && fault && !isKnock) report(request, by)
   if (fault && !isKnock) throw fault
   return fault
+}
+
+/** Whether somebody may do nothing at any of these: who asks at the root is told so, and learns of no room by it. */
+export function hasNothing(gate: ThresholdDeps['gate'], by: User, players: Iterable<string>): boolean {
+  return Iterator.from(players).every((player) => gate.capabilitiesOf(by, player).length === 0)
 }
 
 /** Whoever tries the doors of others is on record, and rings the same alarms, though they hear nothing of it. */

@@ -15,6 +15,7 @@ import type { Hosts } from './hosts.ts'
 import { HttpFault } from './problem.ts'
 import { type Hear, type Room, rpcRoom, type Seat } from './room.ts'
 import type { Answer } from './rpc.ts'
+import { hasNothing } from './threshold.ts'
 import { checkUpgrade, refuseUpgrade, targetOf } from './upgrade.ts'
 import { type Client, clientDefaults, createClient } from './wsclient.ts'
 
@@ -47,6 +48,8 @@ export interface WebsocketDeps {
   readonly identity: Pick<Identity, 'identify' | 'renew' | 'onChange'>
   /** The players that speak JSON-RPC, by name. */
   readonly players: ReadonlyMap<string, ServedPlayer>
+  /** The players that are not spoken to over WebSockets, by name. */
+  readonly others?: Iterable<string>
   /** What else is served, such as the events of the librespot family. */
   readonly rooms?: readonly Room[]
   /** The player at the root. */
@@ -75,6 +78,7 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
   const { gate, identity, now } = deps
   const limits = { ...defaults, ...deps.limits }
   const rooms = [...[...deps.players].map(([name, player]) => rpcRoom(name, player)), ...(deps.rooms ?? [])]
+  const names = new Set([...rooms.map((room) => room.player), ...(deps.others ?? [])])
   const clients = new Map<Client, Room>()
   const accounts = createTally()
   const addresses = createTally()
@@ -135,7 +139,11 @@ export function attachWebsocket(server: Server, deps: WebsocketDeps): WebsocketD
     if (socket.destroyed) return
     if (closing) throw shuttingDown()
     if (by.kind !== 'user') throw new Fault('unauthenticated', 'sign in first')
-    if (!room || gate.capabilitiesOf(by, player).length === 0) throw nothing()
+    if (!room) throw nothing()
+    if (gate.capabilitiesOf(by, player).length === 0) {
+      const isTold = target?.player === undefined && hasNothing(gate, by, names)
+      throw isTold ? new Fault('forbidden', 'nothing there is for you') : nothing()
+    }
     if (accounts.of(by.id) >= limits.perAccount) throw tooMany('too many connections of this account')
     room.admit?.(by, deps.newId())
     const visit = createVisit(room, by, request.headers.host ?? '')

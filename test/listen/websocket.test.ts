@@ -380,9 +380,9 @@ test.each<[string, Record<string, string | undefined>, string?]>([
   expect(setting.fake.received).toEqual([])
 })
 
-test('a role that may do nothing there: as if nothing were there', async () => {
+test('a role that may do nothing anywhere is told so at the root', async () => {
   const setting = await setUp()
-  expect(await setting.raw(setting.upgrade({ Authorization: 'Bearer nobody' }))).toMatch(/^HTTP\/1.1 404 /)
+  expect(await setting.raw(setting.upgrade({ Authorization: 'Bearer nobody' }))).toMatch(/^HTTP\/1.1 403 /)
 })
 
 test('a ticket opens one WebSocket, once', async () => {

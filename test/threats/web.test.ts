@@ -814,9 +814,9 @@ attack(
         const screen = house.person('screen')
         for (const path of ['/iris/', '/mobile/x.js', '/other/', '/local/a.png', '/party/', '/pibox/']) {
           expect((await get(house, path, undefined)).status, path).toBe(401)
-          expect((await get(house, path, visitor.token)).status, path).toBe(404)
+          expect((await get(house, path, visitor.token)).status, path).toBe(403)
         }
-        expect(await knockWs(house, { path: '/iris/ws', token: visitor.token, from: house.address() })).toBe(404)
+        expect(await knockWs(house, { path: '/iris/ws', token: visitor.token, from: house.address() })).toBe(403)
         expect((await get(house, '/iris/', screen.token)).status).toBe(200)
         expect((await get(house, '/local/a.png', screen.token)).status).toBe(403)
         expect((await get(house, '/party/vote', screen.token)).status).toBe(403)
@@ -825,7 +825,7 @@ attack(
         expect([status, headers['cache-control']]).toEqual([200, expect.stringContaining('private')])
         // Opened a moment ago, and not any more.
         house.accounts.setRoles(screen.id, [])
-        await until(async () => (await get(house, '/iris/', screen.token)).status === 404)
+        await until(async () => (await get(house, '/iris/', screen.token)).status === 403)
       },
     },
   ],
