@@ -62,6 +62,9 @@ const topics: Readonly<Record<Matter, Topic | undefined>> = {
 /** How long a volume that is set waits for others that are being resolved: a list may keep its turn by not being read. */
 const brieflyMs = 1_000
 
+/** Addresses that are looked up for one list: all of them are kept until it goes. */
+const mostAdds = 20_000
+
 /** Calls of one list between two looks at all the others. */
 const inOneGo = 64
 
@@ -109,14 +112,19 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
     }
   }
 
-  async function lookAll(origin: () => Origin, calls: readonly Call[]): Promise<readonly Call[]> {
+  async function lookAll(origin: () => Origin, calls: readonly Call[], turn: Turn): Promise<readonly Call[]> {
     const seen: Call[] = []
     // What a call of the same list changes is not known before it is done, other than where it leaves the volume.
     const hidden = new Set<Matter>()
     let given: Known = {}
+    let adds = 0
     for (const asked of calls) {
+      // Somebody else's turn has begun, who may change what was found.
+      if (turn.isOver) throw tooLong()
       try {
         const call = await look(origin, asked, given, hidden, seen)
+        adds += call.known.adds?.length ?? 0
+        if (adds > mostAdds) throw new Fault('too-large', 'what this list would add is too much to look through')
         const queue = call.known.queue ?? given.queue
         if (queue) given = { ...given, queue: afterwards(queue, call) }
         seen.push(call)
@@ -150,9 +158,8 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
       // Who needs to know nothing waits so that nobody's change is lost, and not for whoever is at it for long.
       const patience = matters.length === 0 && keys.every((key) => key === `volume ${player}`) ? brieflyMs : undefined
       const work = async (turn: Turn) => {
-        const seen = await lookAll(origin, calls)
-        // Somebody else's turn has begun, who may change what was found.
-        if (turn.isOver) throw new Fault('player-timeout', 'looking up what this would do took too long')
+        const seen = await lookAll(origin, calls, turn)
+        if (turn.isOver) throw tooLong()
         const ledger = isTracked && seen.some(addsToQueue) ? keeper.ledgerOf(player) : undefined
         // Looking may have taken a while, in which hours and sign-ins end: all go as of now.
         const send = () => go(seen.map((call) => createCall({ ...origin(), id: call.id }, call, call.known)))
@@ -165,4 +172,8 @@ export function createInquiry({ gate, lookUps, resolve, keeper, turns = createTu
       return turns.take(own, () => turns.take(keys, work, patience), patience)
     },
   }
+}
+
+function tooLong(): Fault {
+  return new Fault('player-timeout', 'looking up what this would do took too long')
 }

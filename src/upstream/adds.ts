@@ -79,5 +79,7 @@ function questionOf({ operation, args }: Call): Request | undefined {
 }
 
 function filesIn(answer: string): readonly string[] {
-  return answer.split('\n').flatMap((line) => (line.startsWith('file: ') ? [line.slice(6)] : []))
+  const files = answer.split('\n').flatMap((line) => (line.startsWith('file: ') ? [line.slice(6)] : []))
+  // As texts of their own: a part of the answer would keep all of it in memory, for as long as a list is looked through.
+  return Buffer.from(files.join('\n')).toString().split('\n').slice(0, files.length)
 }

@@ -326,6 +326,42 @@ describe('who looks up for too long', () => {
   })
 })
 
+describe('a list that has much looked up', () => {
+  const load: Request = { operation: mpd.load, args: { playlist: 'long' } }
+  const adds = Array.from({ length: 3_000 }, (_, i) => `song ${i}.flac`)
+
+  test('is refused where it is too much to be kept until it goes', async () => {
+    let looks = 0
+    const { do: act } = house({
+      lookUps: {
+        async adds() {
+          looks++
+          return { adds }
+        },
+      },
+    })
+    await act('member', ...Array.from({ length: 6 }, () => load))
+    looks = 0
+    const many = act('member', ...Array.from({ length: 40 }, () => load))
+    await expect(many).rejects.toMatchObject({ index: 6, fault: { code: 'too-large' } })
+    expect(looks).toBe(7)
+  })
+
+  test('is looked at no further when its turn is over', async () => {
+    const looks: ((known: Known) => void)[] = []
+    const { do: act, happened } = house({
+      turns: createTurns(5),
+      lookUps: { adds: () => new Promise((resolve) => looks.push(resolve)) },
+    })
+    const slow = act('member', load, load, load)
+    const next = act('clamped', { operation: mpd.rename, args: { from: 'a', to: 'b' } })
+    await expect(next).rejects.toThrow()
+    looks[0]?.({ adds: ['a.flac'] })
+    await expect(slow).rejects.toMatchObject({ code: 'player-timeout' })
+    expect([looks.length, happened]).toEqual([1, []])
+  })
+})
+
 describe('turns', () => {
   test('are of one player, and of one matter', async () => {
     const turns = createTurns()

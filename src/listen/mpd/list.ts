@@ -26,7 +26,9 @@ export function readList(origin: () => Origin, requests: readonly MpdRequest[]):
       if (most !== undefined && streams > most) {
         throw new Fault('bad-arguments', `a list takes at most ${most} network address`)
       }
-      if (call.operation.bounds.costly && call.capability.endsWith('.read')) searches++
+      const { bounds, needs } = call.operation
+      // What is added unnamed is looked for first.
+      if (bounds.costly && (call.capability.endsWith('.read') || needs === 'adds')) searches++
       if (searches > mostSearches) {
         throw new Fault('bad-arguments', `a list takes at most ${mostSearches} searches and look-ups`)
       }

@@ -367,6 +367,8 @@ describe('M3: lists are admitted whole', () => {
     const owner = await house.client('owner-1')
     owner.send(`command_list_begin\n${'find title x\n'.repeat(51)}command_list_end\n`)
     await owner.hears('ACK [2@50] {find} a list takes at most 50 searches and look-ups\n')
+    owner.send(`command_list_begin\n${'load x\n'.repeat(25)}${'searchadd any x\n'.repeat(26)}command_list_end\n`)
+    await owner.hears('ACK [2@50] {searchadd} a list takes at most 50 searches and look-ups\n')
     expect(lines).toEqual([])
   })
 
