@@ -68,7 +68,7 @@ export interface WatchedMpd extends MpdPlayer {
   ask(questions: readonly Request[], most?: number): Promise<string>
   /** Hears the name of each subsystem that changes; returns the way to stop hearing. */
   onChange(listener: (subsystem: string) => void): () => void
-  /** Resolves when no change is under way any more that was asked for before, whether its client still waits or not. */
+  /** Resolves when nothing is added to the queue any more that was asked for before, whether its client still waits or not. */
   calm(): Promise<void>
   /** Hears when it is no longer seen what happens at the player, which may be started anew; returns the way to stop. */
   onLoss(listener: () => void): () => void

@@ -194,4 +194,15 @@ describe('the queue of an MPD', () => {
     answer()
     await calm
   })
+
+  test('is calm while somebody else leaves unread what adds nothing', async () => {
+    const { player, fake } = await atMpd()
+    fake.answer = () => undefined
+    const client = player.open({ id: 'kim', reserve: false })
+    const late = client.send([permitOf({ operation: mpd.pause, args: { state: true } })], 'single', () => {})
+    await fake.until(() => fake.lines.some((line) => line.startsWith('pause')))
+    await player.calm()
+    client.close()
+    await expect(late).rejects.toThrow()
+  })
 })

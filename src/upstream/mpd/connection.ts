@@ -1,4 +1,5 @@
 import { Fault } from '../../call/fault.ts'
+import { addsToQueue } from '../../call/queue.ts'
 import { isPermit, type Permit } from '../../policy/decide.ts'
 import { encode } from '../../protocol/mpd/decode.ts'
 import { pictures } from '../../protocol/mpd/reply.ts'
@@ -125,16 +126,17 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
     frame: Frame,
     {
       isRead,
+      adds = false,
       costly,
       ms,
       from,
-    }: { readonly isRead: boolean; readonly costly: boolean; readonly ms: number; readonly from: Pin | Pool },
+    }: Pick<Job, 'isRead' | 'adds' | 'costly' | 'ms'> & { readonly from: Pin | Pool },
     settle?: Job['settle'],
   ): Job {
     const isSeated = from !== pool
     const channels = isSeated ? channelsText() : ''
     const until = now() + ms
-    return { person, text, frame, costly, isRead, until, ms, tuning, channels, from, isSeated, settle }
+    return { person, text, frame, costly, isRead, adds, until, ms, tuning, channels, from, isSeated, settle }
   }
 
   /** @throws Fault */
@@ -161,7 +163,8 @@ export function createConnection(house: House, person: MpdPerson, given: Setting
     const ms = costly || permits.length > 1 ? limits.costlyMs : limits.answerMs
     const frame = { pieces, tells, ...(framing === 'ok-list' && { items: permits.length }) }
     const settle = isStateful ? settling(permits) : undefined
-    const job = jobOf(text, frame, { isRead, costly, ms, from }, settle)
+    const adds = permits.some(({ call }) => addsToQueue(call))
+    const job = jobOf(text, frame, { isRead, adds, costly, ms, from }, settle)
     return isRead && from === pool && house.isWatched() ? shares.ask(job, client) : errands.start(job, client)
   }
 

@@ -17,7 +17,7 @@ export interface Errands {
   start(job: Job, client: Client): Errand
   /** Ends what is out of time. */
   sweep(): void
-  /** Resolves when all changes are over that are under way now. */
+  /** Resolves when all that adds to the queue is over that is under way now: other answers may wait long to be read. */
   calm(): Promise<void>
   close(): void
 }
@@ -44,7 +44,7 @@ export class Errand implements LaneEntry, Taker, Asker {
   readonly changes = false
   readonly tuning: Tuning
   deadline: number
-  readonly isChange: boolean
+  readonly adds: boolean
   readonly #house: House
   readonly #job: Job
   /** Undefined when nobody waits for the answer any more. */
@@ -66,7 +66,7 @@ export class Errand implements LaneEntry, Taker, Asker {
     this.costly = job.costly
     this.tuning = job.tuning
     this.deadline = job.until
-    this.isChange = !job.isRead
+    this.adds = job.adds === true
     house.active.add(this)
     if (!house.lane.enter(this)) {
       this.failed(new Fault('limited', 'too many are waiting for the player', { retryAfter: 1 }))
@@ -276,7 +276,7 @@ export function createErrands(
       for (const errand of active) if (errand.deadline <= time) errand.expire(late())
     },
     calm() {
-      const left = new Set([...active].filter(({ isChange }) => isChange))
+      const left = new Set([...active].filter(({ adds }) => adds))
       return new Promise((resolve) => (left.size === 0 ? resolve() : waiters.add({ left, done: resolve })))
     },
     close() {

@@ -12,6 +12,8 @@ export interface Job {
   readonly costly: boolean
   /** Changes nothing, so it may be asked again. */
   readonly isRead: boolean
+  /** Something may be in the queue after it that was not before. */
+  readonly adds?: boolean
   /** When it must be over, and how long it has anew after its asker was slow to read. */
   readonly until: number
   readonly ms: number
