@@ -47,7 +47,7 @@ interface Use {
   unseen: number
 }
 
-export interface ProposedGrant {
+interface ProposedGrant {
   readonly allow: readonly Capability[]
   readonly on: readonly string[]
   readonly when?: { readonly maxVolume?: number; readonly uriSchemes?: readonly string[] }
@@ -57,7 +57,7 @@ export interface ProposedGrant {
   readonly notes: readonly string[]
 }
 
-export interface Proposal {
+interface Proposal {
   /** The calls that it allows, and that were let through. */
   readonly calls: number
   readonly grants: readonly ProposedGrant[]
@@ -73,7 +73,7 @@ const reading: ReadonlySet<string> = new Set<Capability>(['library.read', 'playl
 const demanding: ReadonlySet<string> = new Set<Capability>(['queue.add', 'queue.replace'])
 
 /** The smallest grants that allow what these people were allowed or observed doing. */
-export function propose(
+function propose(
   traces: Iterable<Trace>,
   { role, config }: { readonly role: string; readonly config: Pick<Config, 'players'> },
 ): Proposal {

@@ -76,7 +76,7 @@ export function write({ verdict, by }: Verdict): string {
 }
 
 /** The facets that a call of this row can show, by itself or after what it needs was looked up. */
-export function facetsOfRow({ params, needs, entries, capability, also = {} }: Operation): ReadonlySet<Facet> {
+function facetsOfRow({ params, needs, entries, capability, also = {} }: Operation): ReadonlySet<Facet> {
   const found = Object.values(params).flatMap(({ facet, refused }) => (facet && !refused ? [facet] : []))
   return new Set<Facet>([
     ...found,

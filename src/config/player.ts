@@ -93,7 +93,6 @@ export const Player = Type.Union(
   { description: 'A player; it must listen where nobody else can reach it' },
 )
 export type PlayerConfig = Readonly<Static<typeof Player>>
-export type PlayerKind = PlayerConfig['kind']
 export type WebConfig = Static<typeof Web>
 
 /** The addresses a player is reached at, each by its key. */

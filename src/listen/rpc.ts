@@ -38,7 +38,7 @@ export interface RpcDeps {
   onInternal?(fault: Fault, requestId: string): void
 }
 
-export const maxBatch = 50
+const maxBatch = 50
 /** Characters of a batch's answers after which no more of it is asked: they are all in memory until the last is there. */
 const fullBatch = 4 * 1024 * 1024
 

@@ -138,7 +138,7 @@ function userOf(by: Origin['by']): User {
  *
  * @throws Fault `forbidden`
  */
-export function checkPage(hosts: Hosts, { headers, raw }: FastifyRequest, { capability }: Operation): void {
+function checkPage(hosts: Hosts, { headers, raw }: FastifyRequest, { capability }: Operation): void {
   if (raw.method !== 'GET' || capability.endsWith('.read') || !isAmbient(credentialOf(headers))) return
   const { 'sec-fetch-site': site, 'sec-fetch-dest': dest, referer } = headers
   const page = URL.parse(referer ?? '')

@@ -1,7 +1,7 @@
 import type { Entry } from '../../call/known.ts'
 
 /** What a `range` names: `N`, `N:` or `N:M`. */
-export function spanOf(range: string): Entry {
+function spanOf(range: string): Entry {
   const [first = '', last] = range.split(':')
   const from = Number(first)
   if (last === undefined) return { from, to: from + 1 }

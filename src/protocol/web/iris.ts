@@ -236,7 +236,7 @@ const results: { readonly [N in keyof typeof iris]?: TSchema } = {
 }
 
 /** What a result may hold, by row. A row that is not here has none. */
-export const irisAnswers: Answers = answering<Catalog>(iris, results)
+const irisAnswers: Answers = answering<Catalog>(iris, results)
 
 const Page = Type.String({ maxLength: 1_000_000 })
 
