@@ -14,7 +14,7 @@ import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
 import { createQuotas } from './gate/quota.ts'
 import { overhear } from './govern/house.ts'
-import { createPrune } from './govern/prune.ts'
+import { createLedgers } from './govern/ledgers.ts'
 import { startRounds, type Watched } from './govern/rounds.ts'
 import { createIdentity } from './identity/identity.ts'
 import { machineNames } from './listen/certificate.ts'
@@ -48,7 +48,6 @@ import { openAudit } from './store/audit.ts'
 import { openQuotas } from './store/quota.ts'
 import { createExtensions } from './upstream/extensions.ts'
 import { createIris } from './upstream/iris.ts'
-import { createLedger } from './upstream/ledger.ts'
 import { createNames, type NamesOptions } from './upstream/names.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
@@ -224,11 +223,9 @@ export async function startGateway(deps: {
       ),
       (part) => part.close(),
     )
-    const ledgers = map(having(players, 'queue'), ({ queue }, name) => {
-      const remove = createPrune(name, queue, { gate, newId: randomUUID, now })
-      const room = (call: Call) => roomFor(lifted(), call)
-      return closing(createLedger({ eye: queue, room, counted: gate.charge, remove, log, now }), (part) => part.close())
-    })
+    const queues = map(having(players, 'queue'), ({ queue }) => queue)
+    const room = (call: Call) => roomFor(lifted(), call)
+    const ledgers = closing(createLedgers(queues, { gate, room, newId: randomUUID, now, log }), (part) => part.close())
     const resolver = createNames({ ...(deps.lookup && { lookup: deps.lookup }) })
     // What is not found out is not known, and what depends on it is refused.
     const inquiry = createInquiry({
@@ -239,11 +236,11 @@ export async function startGateway(deps: {
         hosts: resolver.lookUp,
         adds: async (call) => players.get(call.player)?.informant?.adds(call) ?? {},
         queue: async ({ player }) => {
-          const ledger = ledgers.get(player)
+          const ledger = ledgers.of(player)
           return ledger ? { queue: await ledger.look() } : {}
         },
       },
-      keeper: { isTracked: (call) => isTracked(lifted(), call), ledgerOf: (player) => ledgers.get(player) },
+      keeper: { isTracked: (call) => isTracked(lifted(), call), ledgerOf: ledgers.of },
     })
     const web = new Map<string, Web>()
     for (const [name, place] of config.players) {
