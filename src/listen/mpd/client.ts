@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { type Call, createCall, type Origin, type User } from '../../call/call.ts'
 import { Fault } from '../../call/fault.ts'
-import { addsToQueue } from '../../call/queue.ts'
+import { addsToQueue, changesQueue } from '../../call/queue.ts'
 import { type Gate, Refusal } from '../../gate/gate.ts'
 import type { Credential, Identity } from '../../identity/identity.ts'
 import { ack } from '../../protocol/mpd/ack.ts'
@@ -25,8 +25,8 @@ export const mpdClientDefaults = {
   silenceMs: 60_000,
   /** How long a client may leave its answers unread. */
   unreadMs: 30_000,
-  /** The same while others wait to see what it added to the queue. Shorter than a turn, or nobody could tell whose it was. */
-  unreadAddingMs: 5_000,
+  /** The same while others may wait until it is done. Shorter than a turn, or nobody could tell whose what it added is. */
+  unreadTurnMs: 5_000,
   /** From our last word to the end of the connection. */
   partingMs: 1_000,
   wrongPasswords: 3,
@@ -85,7 +85,7 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
   const answers = createAnswers({ gate, presence, players, write, part: () => part(), signIn: signInBy })
   let state: 'open' | 'parting' | 'gone' = 'open'
   let busy = false
-  let isAdding = false
+  let isWaitedFor = false
   let wrong = 0
   let asked = 0
   let heardAt = openedAt
@@ -205,22 +205,27 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
   }
 
   function toTheEnd(calls: readonly Call[], work: (say: typeof write) => void | Promise<void>): void | Promise<void> {
-    return calls.some(addsToQueue) ? add(work) : work(write)
+    if (!calls.some(takesTurn)) return work(write)
+    return waitedFor(() => (calls.some(addsToQueue) ? add(work) : work(write)))
+  }
+
+  async function waitedFor(work: () => void | Promise<void>): Promise<void> {
+    isWaitedFor = true
+    try {
+      await work()
+    } finally {
+      isWaitedFor = false
+    }
   }
 
   /** What adds to the queue is done when it was seen what came of it: until then the end of the answer waits. */
   async function add(work: (say: typeof write) => void | Promise<void>): Promise<void> {
     let last: Uint8Array | string = ''
-    isAdding = true
-    try {
-      await work((bytes) => {
-        const before = last
-        last = typeof bytes === 'string' ? bytes : bytes.slice()
-        return before === '' ? undefined : write(before)
-      })
-    } finally {
-      isAdding = false
-    }
+    await work((bytes) => {
+      const before = last
+      last = typeof bytes === 'string' ? bytes : bytes.slice()
+      return before === '' ? undefined : write(before)
+    })
     await write(last)
   }
 
@@ -341,7 +346,7 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
       const time = now()
       if (state === 'parting' && time - partingAt > limits.partingMs) return destroy()
       if (state !== 'open') return
-      if (time - (outlet.fullSince ?? time) > (isAdding ? limits.unreadAddingMs : limits.unreadMs)) {
+      if (time - (outlet.fullSince ?? time) > (isWaitedFor ? limits.unreadTurnMs : limits.unreadMs)) {
         tellUnread()
         return destroy()
       }
@@ -355,4 +360,12 @@ export function serveMpd(socket: Duplex, arrival: Arrival, deps: MpdClientDeps):
       if (!idle.waits && time - heardAt > limits.silenceMs) part()
     },
   }
+}
+
+/** Whether others may have to wait until it is done: where the volume stands, what is in the queue, what a playlist holds. */
+function takesTurn(call: Call): boolean {
+  const { capability, operation } = call
+  return (
+    changesQueue(call) || capability === 'volume.set' || capability === 'playlists.edit' || operation.needs === 'adds'
+  )
 }

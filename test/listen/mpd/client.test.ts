@@ -542,18 +542,21 @@ describe('slow readers', () => {
     ])
   })
 
-  test('and sooner while others wait to see what it added', async () => {
-    await restart({ unreadMs: 3_600_000, unreadAddingMs: 200 })
-    const [near, far] = duplexPair()
-    house.door.handle(far, '192.0.2.1')
-    house.opened.push(near)
-    near.write('password owner-1\ncommand_list_begin\nadd spotify:track:1\nlistallinfo\ncommand_list_end\n')
-    house.home.answer = async function* () {
-      for (;;) yield `file: ${'x'.repeat(65_536)}\n`
-    }
-    await until(() => far.destroyed)
-    expect(house.logged).toHaveLength(1)
-  })
+  test.each(['add spotify:track:1', 'delete 0', 'setvol 10', 'rename a b'])(
+    'and sooner while others may wait for what it did: %s',
+    async (line) => {
+      await restart({ unreadMs: 3_600_000, unreadTurnMs: 200 })
+      const [near, far] = duplexPair()
+      house.door.handle(far, '192.0.2.1')
+      house.opened.push(near)
+      near.write(`password owner-1\ncommand_list_begin\n${line}\nlistallinfo\ncommand_list_end\n`)
+      house.home.answer = async function* () {
+        for (;;) yield `file: ${'x'.repeat(65_536)}\n`
+      }
+      await until(() => far.destroyed)
+      expect(house.logged).toHaveLength(1)
+    },
+  )
 
   test('whom the player may not be held for any longer is sent away, with a record', async () => {
     const owner = await house.client('owner-1')
