@@ -169,7 +169,8 @@ attack(
         )
         const set = { jsonrpc: '2.0', id: 1, method: 'core.mixer.set_volume', params: { volume: 1 } }
         // There is nothing here for them any more.
-        expect((await ask(house, '/mopidy/rpc', { token, json: set })).status).toBe(404)
+        const answer = await ask(house, '/mopidy/rpc', { token, json: set })
+        expect(answer.json).toMatchObject({ error: { code: -32003 } })
         expect(await mpd.ask('status\n')).toMatch(/^ACK \[4@0\] \{status\}/)
         expect(await mpd.ask('setvol 1\n')).toMatch(/^ACK \[4@0\] \{setvol\}/)
         await restore(house)
