@@ -48,6 +48,7 @@ import { openAudit } from './store/audit.ts'
 import { openQuotas } from './store/quota.ts'
 import { createExtensions } from './upstream/extensions.ts'
 import { createIris } from './upstream/iris.ts'
+import { createLookUps } from './upstream/lookups.ts'
 import { createNames, type NamesOptions } from './upstream/names.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
@@ -226,20 +227,11 @@ export async function startGateway(deps: {
     const queues = map(having(players, 'queue'), ({ queue }) => queue)
     const room = (call: Call) => roomFor(lifted(), call)
     const ledgers = closing(createLedgers(queues, { gate, room, newId: randomUUID, now, log }), (part) => part.close())
-    const resolver = createNames({ ...(deps.lookup && { lookup: deps.lookup }) })
-    // What is not found out is not known, and what depends on it is refused.
+    const hostNames = createNames({ ...(deps.lookup && { lookup: deps.lookup }) })
     const inquiry = createInquiry({
       gate,
       resolve,
-      lookUps: {
-        volume: async ({ player }) => players.get(player)?.informant?.volume() ?? {},
-        hosts: resolver.lookUp,
-        adds: async (call) => players.get(call.player)?.informant?.adds(call) ?? {},
-        queue: async ({ player }) => {
-          const ledger = ledgers.of(player)
-          return ledger ? { queue: await ledger.look() } : {}
-        },
-      },
+      lookUps: createLookUps({ players, ledgers, names: hostNames }),
       keeper: { isTracked: (call) => isTracked(lifted(), call), ledgerOf: ledgers.of },
     })
     const web = new Map<string, Web>()
