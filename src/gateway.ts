@@ -7,7 +7,6 @@ import { join, resolve as resolvePath } from 'node:path'
 import type { Call } from './call/call.ts'
 import { messageOf } from './call/fault.ts'
 import { createForce } from './config/force.ts'
-import type { WebConfig } from './config/player.ts'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
 import { createWatch, type Outcome, type Source } from './config/watch.ts'
 import { createGate } from './gate/gate.ts'
@@ -42,17 +41,14 @@ import { isTracked, roomFor } from './policy/matter.ts'
 import { overridden } from './policy/override.ts'
 import { roomCeiling } from './policy/room.ts'
 import { resolve } from './protocol/resolve.ts'
-import { otherClient, webClients } from './protocol/web/clients.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
 import { openQuotas } from './store/quota.ts'
-import { createExtensions } from './upstream/extensions.ts'
-import { createIris } from './upstream/iris.ts'
 import { createLookUps } from './upstream/lookups.ts'
 import { createNames, type NamesOptions } from './upstream/names.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
-import { createWebServer } from './upstream/web.ts'
+import type { Website } from './upstream/website.ts'
 
 /** What the gateway says of itself; pino's shape. */
 export interface Log {
@@ -234,14 +230,7 @@ export async function startGateway(deps: {
       lookUps: createLookUps({ players, ledgers, names: hostNames }),
       keeper: { isTracked: (call) => isTracked(lifted(), call), ledgerOf: ledgers.of },
     })
-    const web = new Map<string, Web>()
-    for (const [name, place] of config.players) {
-      if (place.kind === 'mopidy' && place.web)
-        web.set(
-          name,
-          closing(openWeb(place.http, place.web), (part) => part.close()),
-        )
-    }
+    const web = map(having(players, 'web'), ({ web }) => web)
     const defaultPlayer = [...config.players.keys()][0] as string
     const answers = map(having(players, 'rpc'), ({ rpc }, name) => {
       const onInternal = (fault: Error, request: string) => log.error({ err: fault.cause, request }, 'internal error')
@@ -278,7 +267,7 @@ export async function startGateway(deps: {
     playersRoutes(http, {
       ...shared,
       players: map(players, (player, name) => {
-        return shown(player, name, name === defaultPlayer ? '' : `/players/${name}`, web.get(name))
+        return shown(player, name, name === defaultPlayer ? '' : `/players/${name}`)
       }),
     })
     // Made of what lasts as long as the accounts do.
@@ -442,8 +431,8 @@ function served(player: OpenPlayer, answer: ReturnType<typeof createAnswer> | un
 }
 
 /** A player as pages see it. @param prefix what goes before its pages, empty for the default player */
-function shown(player: OpenPlayer, name: string, prefix: string, web: Web | undefined): ShownPlayer {
-  const { kind, picture } = player
+function shown(player: OpenPlayer, name: string, prefix: string): ShownPlayer {
+  const { kind, picture, web } = player
   const pages = web?.clients.filter(({ art }) => !art) ?? []
   return {
     kind,
@@ -456,21 +445,8 @@ function shown(player: OpenPlayer, name: string, prefix: string, web: Web | unde
   }
 }
 
-type Web = ReturnType<typeof openWeb>
-
-/** The web clients of a player that people may open, and the ways to what they need. */
-function openWeb(url: string, web: WebConfig) {
-  const clients = web.flatMap((client) => {
-    const known = typeof client === 'string' ? webClients.get(client) : otherClient(client.path, client.capability)
-    return known ? [known] : []
-  })
-  const [files, extensions, iris] = [createWebServer({ url }), createExtensions({ url }), createIris({ url })]
-  const close = () => Promise.all([files, extensions, iris].map((part) => part.close()))
-  return { url, clients, files, extensions, iris, close }
-}
-
 /** Iris knows its clients by their connections. */
-function irisRooms(web: ReadonlyMap<string, Web>, deps: IrisDeps): Room[] {
+function irisRooms(web: ReadonlyMap<string, Website>, deps: IrisDeps): Room[] {
   return [...web].flatMap(([name, { clients, iris }]) =>
     clients.filter(({ name }) => name === 'iris').map((client) => irisRoom(name, client, iris, deps)),
   )

@@ -8,11 +8,17 @@ import { createPainter } from './picture.ts'
 import type { MpdPlayer, PicturePlayer, PlayerLog, RestPlayer, RpcPlayer } from './player.ts'
 import { mopidyQueue, mpdQueue, type QueueEye } from './queue.ts'
 import { mopidySitter, mpdSitter } from './sitter.ts'
+import { openWebsite, type WebPlace, type Website } from './website.ts'
 import { createZeroconf, type ZeroconfPlayer } from './zeroconf.ts'
 
 /** Where a player is, by its kind. */
 export type PlayerPlace =
-  | { readonly kind: 'mopidy'; readonly http: string; readonly mpd?: string | undefined }
+  | {
+      readonly kind: 'mopidy'
+      readonly http: string
+      readonly mpd?: string | undefined
+      readonly web?: readonly WebPlace[] | undefined
+    }
   | { readonly kind: 'mpd'; readonly mpd: string }
   | { readonly kind: 'go-librespot' | 'librespot-java'; readonly url: string }
   | { readonly kind: 'librespot'; readonly zeroconf?: string | undefined; readonly onevent?: boolean | undefined }
@@ -41,6 +47,8 @@ export interface OpenPlayer {
   readonly informant: Informant | undefined
   /** What stands in its queue; undefined for a kind that does not tell. */
   readonly queue: QueueEye | undefined
+  /** What it serves to browsers; undefined for a player nobody may open there. */
+  readonly web: Website | undefined
   /** Whether each of the ways it was configured with stands. */
   readonly up: boolean
   close(): Promise<void>
@@ -69,12 +77,13 @@ export function openPlayer(name: string, place: PlayerPlace, deps: PlayerDeps): 
 
 type Kind<K extends PlayerPlace['kind']> = Extract<PlayerPlace, { readonly kind: K }>
 
-function openMopidy({ http, mpd: address }: Kind<'mopidy'>, { log, now }: PlayerDeps): OpenPlayer {
+function openMopidy({ http, mpd: address, web: places }: Kind<'mopidy'>, { log, now }: PlayerDeps): OpenPlayer {
   const rpc = createMopidy({ url: http, log, now })
   const mpd = address === undefined ? undefined : createMpd({ ...hostAndPort(address), log })
   const picture = createPainter(mopidySitter(rpc, now), now)
   const own = { hand: mopidyHand(rpc), informant: mopidyInformant(rpc, mpd), queue: mopidyQueue(rpc, mpd) }
-  return assemble('mopidy', { rpc, mpd, picture, ...own }, [picture, rpc, mpd])
+  const web = places && openWebsite(http, places)
+  return assemble('mopidy', { rpc, mpd, picture, web, ...own }, [picture, rpc, mpd, web])
 }
 
 function openMpd({ mpd: address }: Kind<'mpd'>, { log, now }: PlayerDeps): OpenPlayer {
@@ -97,7 +106,7 @@ function assemble(
   ways: { readonly [W in keyof Ways]?: Ways[W] },
   parts: readonly ({ close(): unknown } | undefined)[],
 ): OpenPlayer {
-  const { rpc, mpd, rest, zeroconf, onevent, picture, hand, informant, queue } = ways
+  const { rpc, mpd, rest, zeroconf, onevent, picture, hand, informant, queue, web } = ways
   return {
     kind,
     rpc,
@@ -109,6 +118,7 @@ function assemble(
     hand,
     informant,
     queue,
+    web,
     get up() {
       return [rpc, mpd, rest, zeroconf, onevent].every((way) => way?.up ?? true)
     },
