@@ -83,8 +83,13 @@ const none: readonly Host[] = []
 /** However often it was encoded. */
 const encodedSlash = /%(?:25)*2f/i
 
+/** Addresses within one: nobody means more, and each is work. */
+const mostWithin = 16
+
 function* hostsWithin(text: string): Generator<Host | undefined> {
+  let left = mostWithin
   for (let at = text.indexOf('://'); at >= 0; at = text.indexOf('://', at + 3)) {
+    if (left-- === 0) return yield undefined
     let from = at
     while (from > 0 && /[A-Za-z0-9+.-]/.test(text[from - 1] as string)) from--
     const scheme = text.slice(from, at).toLowerCase()

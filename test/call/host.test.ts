@@ -118,10 +118,12 @@ describe('the hosts a player would go to', () => {
       'http://[fe80::1%25lo]/',
       'unix:///run/x',
     ],
+    `yt:${'a://b'.repeat(17)}`,
     ...['foo://2852039166/', 'foo://0x7f.1:80/', 'foo://1%36%39.254.169.254/', 'yt:http://a b/'],
   ])('%j: nobody can tell', (uri) => expect(where(uri)).toContain(undefined))
 
   test.each([
+    `concat:${'dleyna://uuid|'.repeat(16)}`,
     ...[
       'local:track:a%20b.flac',
       'spotify:track:6rqhFgbbKwnb9MLmUQDhG6',
