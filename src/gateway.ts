@@ -23,16 +23,16 @@ import { createHttp, type HttpLimits } from './listen/http.ts'
 import { createInquiry } from './listen/inquiry.ts'
 import { createMetrics, openMetrics } from './listen/metrics.ts'
 import { createMpdDoor, type Entrance, type MpdDoorLimits } from './listen/mpd/door.ts'
-import { artOf, playersRoutes, type ShownPlayer } from './listen/players.ts'
+import { playersRoutes, shown } from './listen/players.ts'
 import { restRoutes } from './listen/rest.ts'
-import { type EventSource, eventsRoom, type Room } from './listen/room.ts'
+import { type EventSource, eventsRoom } from './listen/room.ts'
 import { createAnswer } from './listen/rpc.ts'
 import { createTls } from './listen/tls.ts'
 import { trustRoutes } from './listen/trust.ts'
 import { webCommandRoutes } from './listen/web/commands.ts'
 import { webFileRoutes } from './listen/web/files.ts'
 import { createForwarded } from './listen/web/forwarded.ts'
-import { type IrisDeps, irisRoom } from './listen/web/iris.ts'
+import { irisRooms } from './listen/web/iris.ts'
 import { attachWebsocket, type WebsocketLimits } from './listen/websocket.ts'
 import { zeroconfRoutes } from './listen/zeroconf.ts'
 import { createNotify } from './notify/notify.ts'
@@ -48,7 +48,6 @@ import { createLookUps } from './upstream/lookups.ts'
 import { createNames, type NamesOptions } from './upstream/names.ts'
 import { createOnevent } from './upstream/onevent.ts'
 import { type OpenPlayer, openPlayer } from './upstream/players.ts'
-import type { Website } from './upstream/website.ts'
 
 /** What the gateway says of itself; pino's shape. */
 export interface Log {
@@ -264,12 +263,7 @@ export async function startGateway(deps: {
       players: map(having(players, 'zeroconf'), ({ zeroconf }) => zeroconf),
       pairing: { isOpen: (player) => accounts.pairing(player) !== undefined, take: accounts.takePairing },
     })
-    playersRoutes(http, {
-      ...shared,
-      players: map(players, (player, name) => {
-        return shown(player, name, name === defaultPlayer ? '' : `/players/${name}`)
-      }),
-    })
+    playersRoutes(http, { ...shared, players: map(players, (player, name) => shown(player, name, defaultPlayer)) })
     // Made of what lasts as long as the accounts do.
     const forwarded = createForwarded(JSON.stringify(accounts.keys().at(-1)?.jwk))
     const pages = { ...shared, players: web, defaultPlayer, forwarded }
@@ -428,28 +422,6 @@ function served(player: OpenPlayer, answer: ReturnType<typeof createAnswer> | un
       return player.up
     },
   }
-}
-
-/** A player as pages see it. @param prefix what goes before its pages, empty for the default player */
-function shown(player: OpenPlayer, name: string, prefix: string): ShownPlayer {
-  const { kind, picture, web } = player
-  const pages = web?.clients.filter(({ art }) => !art) ?? []
-  return {
-    kind,
-    ...(picture && { picture }),
-    web: pages.map(({ path, capability }) => ({ path: prefix + path, capability })),
-    ...(web && { art: artOf(name, web.clients) }),
-    get up() {
-      return player.up
-    },
-  }
-}
-
-/** Iris knows its clients by their connections. */
-function irisRooms(web: ReadonlyMap<string, Website>, deps: IrisDeps): Room[] {
-  return [...web].flatMap(([name, { clients, iris }]) =>
-    clients.filter(({ name }) => name === 'iris').map((client) => irisRoom(name, client, iris, deps)),
-  )
 }
 
 async function listen(server: Server, where: { host: string; port: number }): Promise<number> {

@@ -12,8 +12,9 @@ import type { WebClient } from '../protocol/web/clients.ts'
 import { filePath } from '../protocol/web/files.ts'
 import { lookAt } from '../upstream/picture.ts'
 import type { Picture, PicturePlayer } from '../upstream/player.ts'
+import type { OpenPlayer } from '../upstream/players.ts'
 import { createTally } from './bucket.ts'
-import type { App } from './http.ts'
+import { type App, prefixesOf } from './http.ts'
 import { currently, type SignInDeps, signIn } from './signin.ts'
 
 const defaults = {
@@ -107,6 +108,22 @@ export function playersRoutes(app: App, deps: PlayersDeps): void {
       })
       return reply
     })
+  }
+}
+
+/** A player as pages see it, its own pages as near to the root as they are served. */
+export function shown(player: OpenPlayer, name: string, defaultPlayer: string): ShownPlayer {
+  const { kind, picture, web } = player
+  const [prefix = ''] = prefixesOf(name, defaultPlayer)
+  const pages = web?.clients.filter(({ art }) => !art) ?? []
+  return {
+    kind,
+    ...(picture && { picture }),
+    web: pages.map(({ path, capability }) => ({ path: prefix + path, capability })),
+    ...(web && { art: artOf(name, web.clients) }),
+    get up() {
+      return player.up
+    },
   }
 }
 

@@ -28,6 +28,16 @@ export interface IrisDeps {
   now(): number
 }
 
+/** The rooms of all players that serve Iris. */
+export function irisRooms(
+  players: ReadonlyMap<string, { readonly clients: readonly WebClient[]; readonly iris: IrisPlayer }>,
+  deps: IrisDeps,
+): Room[] {
+  return [...players].flatMap(([player, { clients, iris }]) =>
+    clients.filter(({ name }) => name === 'iris').map((client) => irisRoom(player, client, iris, deps)),
+  )
+}
+
 /** Iris' WebSocket: each message is decoded by its row, and each client has a connection of its own behind it. */
 export function irisRoom(player: string, client: WebClient, behind: IrisPlayer, deps: IrisDeps): Room {
   const { gate, forwarded, now } = deps
