@@ -12,11 +12,11 @@ const defaults = {
   missingMs: 5_000,
   kept: 500,
   /**
-   * The system asks in threads, half of which this process lets wait for the network (see `bin/stagedoor.js`): given up on or
-   * not, and players are looked up there as well. Whoever runs a name server that never answers keeps one of them.
+   * The system asks in threads, of which four may wait for the network (see `bin/stagedoor.js`), given up on or not. Whoever
+   * runs a name server that never answers keeps two of them; one is for others, and one for finding players.
    */
-  running: 2,
-  runningEach: 1,
+  running: 3,
+  runningEach: 2,
   waiting: 64,
   waitingEach: 32,
   /** Names of one call: a saved playlist may have many, and more than these are nobody's. */
