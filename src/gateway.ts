@@ -14,7 +14,7 @@ import { createLimiter } from './gate/limiter.ts'
 import { createQuotas } from './gate/quota.ts'
 import { overhear } from './govern/house.ts'
 import { createLedgers } from './govern/ledgers.ts'
-import { startRounds, type Watched } from './govern/rounds.ts'
+import { startRounds } from './govern/rounds.ts'
 import { createIdentity } from './identity/identity.ts'
 import { machineNames } from './listen/certificate.ts'
 import { openControl } from './listen/control.ts'
@@ -39,7 +39,6 @@ import { createNotify } from './notify/notify.ts'
 import { closing as endOf } from './policy/closing.ts'
 import { isTracked, roomFor } from './policy/matter.ts'
 import { overridden } from './policy/override.ts'
-import { roomCeiling } from './policy/room.ts'
 import { resolve } from './protocol/resolve.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
@@ -202,21 +201,19 @@ export async function startGateway(deps: {
     }
     if (having(players, 'onevent').size > 0) await onevent.listen()
     const rounds = closing(
-      startRounds(
-        watched(players, config.players, () => force.config.zone),
-        {
-          gate,
-          newId: randomUUID,
-          now,
-          log,
-          onContest: notify.tellContest,
-          closing(by, player, since, at) {
-            // As they are now; who is gone stays what they were.
-            const { roles } = (accounts.ready && accounts.byId(by.id)) || by
-            return endOf(lifted(), { ...by, roles }, player, since, at)
-          },
+      startRounds(players, {
+        gate,
+        newId: randomUUID,
+        now,
+        log,
+        onContest: notify.tellContest,
+        ceilingOf: force.ceilingOf,
+        closing(by, player, since, at) {
+          // As they are now; who is gone stays what they were.
+          const { roles } = (accounts.ready && accounts.byId(by.id)) || by
+          return endOf(lifted(), { ...by, roles }, player, since, at)
         },
-      ),
+      }),
       (part) => part.close(),
     )
     const queues = map(having(players, 'queue'), ({ queue }) => queue)
@@ -276,7 +273,7 @@ export async function startGateway(deps: {
         others: players.keys(),
         rooms: [
           ...[...sources(players)].map(([name, source]) => eventsRoom(name, source, shared)),
-          ...irisRooms(web, { gate, forwarded, inquiry, now }),
+          ...irisRooms(web, pages),
         ],
         defaultPlayer,
         newId: randomUUID,
@@ -356,22 +353,6 @@ function having<W extends keyof OpenPlayer>(players: Players, way: W) {
 
 function map<A, B>(from: ReadonlyMap<string, A>, make: (value: A, name: string) => B): Map<string, B> {
   return new Map([...from].map(([name, value]) => [name, make(value, name)]))
-}
-
-/** The players that tell what they do and can be told what to do, each with the ceiling of its room. */
-function watched(players: Players, places: Config['players'], zone: () => string): ReadonlyMap<string, Watched> {
-  const within = {
-    get zone() {
-      return zone()
-    },
-  }
-  return new Map(
-    [...players].flatMap(([name, { picture, hand }]) => {
-      const maxVolume = places.get(name)?.maxVolume
-      const ceiling = maxVolume === undefined ? undefined : roomCeiling(maxVolume, within)
-      return picture && hand ? [[name, { picture, hand, ceiling }]] : []
-    }),
-  )
 }
 
 /** Those that answer as a player of the family does. */

@@ -10,10 +10,11 @@ test('one clock for all players, and those without a ceiling have hours all the 
   const [home, den] = [createPuppet(), createPuppet()]
   let over: AtEnd | undefined
   const players = new Map([
-    ['home', { ...home, ceiling: undefined }],
-    ['den', { ...den, ceiling: roomCeiling(60, { zone: 'Etc/UTC' }) }],
+    ['home', home],
+    ['den', den],
   ])
-  const rounds = startRounds(players, { ...stage.deps, closing: () => over }, 5)
+  const ceilingOf = (player: string) => (player === 'den' ? roomCeiling(60, { zone: 'Etc/UTC' }) : undefined)
+  const rounds = startRounds(players, { ...stage.deps, ceilingOf, closing: () => over }, 5)
   stage.hear = rounds.hear
   home.behind({ volume: 95 })
   den.behind({ volume: 95 })
