@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { join, resolve as resolvePath } from 'node:path'
+import { join } from 'node:path'
 import type { Call } from './call/call.ts'
 import { messageOf } from './call/fault.ts'
 import { createForce } from './config/force.ts'
 import type { Config, MpdDoorConfig } from './config/schema.ts'
-import { createWatch, type Outcome, type Source } from './config/watch.ts'
+import { answerOf, createWatch, type Outcome, type Source } from './config/watch.ts'
 import { createGate } from './gate/gate.ts'
 import { createLimiter } from './gate/limiter.ts'
 import { createQuotas } from './gate/quota.ts'
@@ -315,12 +315,7 @@ export async function startGateway(deps: {
       ports.metrics = closing(opened, (part) => part.close()).port
     }
     if (watch && source) {
-      const reload = async () => ({
-        file: resolvePath(source.file),
-        problems: [],
-        changes: [],
-        ...(await watch.reload()),
-      })
+      const reload = async () => answerOf(source, await watch.reload())
       const opened = openControl({ path: join(data, 'control.sock'), words: new Map([['reload', reload]]) })
       await opened.then(
         (control) => closing(control, (part) => part.close()),

@@ -3,9 +3,10 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Fault, messageOf } from '../call/fault.ts'
-import { explain, type Problem } from '../config/explain.ts'
+import { explain } from '../config/explain.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Change } from '../config/reload.ts'
+import type { ReloadAnswer } from '../config/watch.ts'
 import { type Io, parse, single } from './command.ts'
 
 const usage = `
@@ -13,14 +14,6 @@ const usage = `
 
   Checks the configuration and has the running gateway read it anew: what is live counts at the next call, on open
   connections too.`
-
-/** What a gateway answers to \`reload\`. */
-export interface ReloadAnswer {
-  /** The configuration it reads. */
-  readonly file: string
-  readonly problems: readonly Problem[]
-  readonly changes: readonly Change[]
-}
 
 const deadlineMs = 10_000
 

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { messageOf } from '../call/fault.ts'
 import type { Problem } from './explain.ts'
 import type { Snapshot } from './load.ts'
@@ -12,6 +13,18 @@ export interface Source {
 }
 
 export type Outcome = { readonly problems: readonly Problem[] } | { readonly changes: readonly Change[] }
+
+/** What `stagedoor reload` is answered. */
+export interface ReloadAnswer {
+  /** The configuration that is read. */
+  readonly file: string
+  readonly problems: readonly Problem[]
+  readonly changes: readonly Change[]
+}
+
+export function answerOf({ file }: Source, outcome: Outcome): ReloadAnswer {
+  return { file: resolve(file), problems: [], changes: [], ...outcome }
+}
 
 export interface Watch {
   /** `invalid`: there is a newer configuration, with problems, and the one before it is in force. */
