@@ -43,6 +43,7 @@ import { resolve } from './protocol/resolve.ts'
 import { openAccounts } from './store/accounts.ts'
 import { openAudit } from './store/audit.ts'
 import { openQuotas } from './store/quota.ts'
+import { createTroubles } from './store/trouble.ts'
 import { createLookUps } from './upstream/lookups.ts'
 import { createNames, type NamesOptions } from './upstream/names.ts'
 import { createOnevent } from './upstream/onevent.ts'
@@ -112,15 +113,8 @@ export async function startGateway(deps: {
     const force = createForce(config, ({ log: { level } }) => {
       if (log.level !== undefined) log.level = level
     })
-    const accounts = closing(
-      openAccounts({
-        dir: data,
-        now,
-        onProblem: (fault) =>
-          fault ? log.error({ reason: fault.message }, 'accounts unreadable') : log.info({}, 'accounts readable again'),
-      }),
-      (part) => part.close(),
-    )
+    const troubles = createTroubles(log)
+    const accounts = closing(openAccounts({ dir: data, now, onProblem: troubles.accounts }), (part) => part.close())
     const audit = closing(
       openAudit({
         dir: data,
@@ -132,10 +126,7 @@ export async function startGateway(deps: {
           return force.config.audit.megabytes
         },
         tee: (record) => (log.decision ? log.decision(record) : log.info(record, 'decision')),
-        onProblem: (problem) =>
-          problem
-            ? log.error({ reason: problem.fault?.message, lost: problem.dropped }, 'audit records are being lost')
-            : log.info({}, 'audit is written again'),
+        onProblem: troubles.audit,
       }),
       (part) => part.close(),
     )
@@ -147,17 +138,7 @@ export async function startGateway(deps: {
     )
     const notify = closing(createNotify({ targets: () => force.config.notify, now, log }), (part) => part.close())
     const quotas = createQuotas(
-      closing(
-        openQuotas({
-          dir: data,
-          now,
-          onProblem: (fault) =>
-            fault
-              ? log.error({ reason: fault.message }, 'quotas cannot be counted: who has one is refused')
-              : log.info({}, 'quotas are counted again'),
-        }),
-        (part) => part.close(),
-      ),
+      closing(openQuotas({ dir: data, now, onProblem: troubles.quotas }), (part) => part.close()),
     )
     const players = new Map<string, OpenPlayer>()
     const shows = config.listen.metrics
