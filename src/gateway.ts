@@ -101,8 +101,8 @@ export async function startGateway(deps: {
 }): Promise<Gateway> {
   const { config, source, data, log, now, limits = {} } = deps
   const closers: (() => unknown)[] = []
-  const closing = <T>(part: T, close: (part: T) => unknown): T => {
-    closers.unshift(() => close(part))
+  const closing = <T extends { close(): unknown }>(part: T): T => {
+    closers.unshift(() => part.close())
     return part
   }
   const close = async () => {
@@ -114,7 +114,7 @@ export async function startGateway(deps: {
       if (log.level !== undefined) log.level = level
     })
     const troubles = createTroubles(log)
-    const accounts = closing(openAccounts({ dir: data, now, onProblem: troubles.accounts }), (part) => part.close())
+    const accounts = closing(openAccounts({ dir: data, now, onProblem: troubles.accounts }))
     const audit = closing(
       openAudit({
         dir: data,
@@ -128,7 +128,6 @@ export async function startGateway(deps: {
         tee: (record) => (log.decision ? log.decision(record) : log.info(record, 'decision')),
         onProblem: troubles.audit,
       }),
-      (part) => part.close(),
     )
     const { identity, sessions } = createIdentity({ accounts, now, onEvent: (event) => audit.writeSignIn(event) })
     // What cannot be read lifts nothing.
@@ -136,10 +135,8 @@ export async function startGateway(deps: {
       () => force.policy,
       () => (accounts.ready ? accounts.overrides() : []),
     )
-    const notify = closing(createNotify({ targets: () => force.config.notify, now, log }), (part) => part.close())
-    const quotas = createQuotas(
-      closing(openQuotas({ dir: data, now, onProblem: troubles.quotas }), (part) => part.close()),
-    )
+    const notify = closing(createNotify({ targets: () => force.config.notify, now, log }))
+    const quotas = createQuotas(closing(openQuotas({ dir: data, now, onProblem: troubles.quotas })))
     const players = new Map<string, OpenPlayer>()
     const shows = config.listen.metrics
     const metrics = shows ? createMetrics({ players, version: versionOf(), at: now() }) : undefined
@@ -164,21 +161,16 @@ export async function startGateway(deps: {
           log,
           onOutcome: (result) => metrics?.reloaded(result, now()),
         }),
-        (part) => part.close(),
       )
 
     const names = () => machineNames(config.listen.https.names)
     const tls = closing(
       await createTls({ source: config.tls, names, now, onProblem: (reason) => log.error({ reason }, 'certificate') }),
-      (part) => part.close(),
     )
 
-    const onevent = closing(createOnevent({ path: join(data, 'onevent.sock'), now, log }), (part) => part.close())
+    const onevent = closing(createOnevent({ path: join(data, 'onevent.sock'), now, log }))
     for (const [name, place] of config.players) {
-      players.set(
-        name,
-        closing(openPlayer(name, place, { log, now, onevent }), (player) => player.close()),
-      )
+      players.set(name, closing(openPlayer(name, place, { log, now, onevent })))
     }
     if (having(players, 'onevent').size > 0) await onevent.listen()
     const rounds = closing(
@@ -195,11 +187,10 @@ export async function startGateway(deps: {
           return endOf(lifted(), { ...by, roles }, player, since, at)
         },
       }),
-      (part) => part.close(),
     )
     const queues = map(having(players, 'queue'), ({ queue }) => queue)
     const room = (call: Call) => roomFor(lifted(), call)
-    const ledgers = closing(createLedgers(queues, { gate, room, newId: randomUUID, now, log }), (part) => part.close())
+    const ledgers = closing(createLedgers(queues, { gate, room, newId: randomUUID, now, log }))
     const hostNames = createNames({ ...(deps.lookup && { lookup: deps.lookup }) })
     const inquiry = createInquiry({
       gate,
@@ -231,7 +222,6 @@ export async function startGateway(deps: {
         config: () => watch?.state ?? 'current',
         ...(limits.http && { limits: limits.http }),
       }),
-      (part) => part.close(),
     )
     trustRoutes(http, tls)
     const shared = { gate, identity, hosts, inquiry, now }
@@ -260,7 +250,6 @@ export async function startGateway(deps: {
         newId: randomUUID,
         ...(limits.websocket && { limits: limits.websocket }),
       }),
-      (part) => part.close(),
     )
     await http.ready()
     tls.apply(http.server)
@@ -278,7 +267,6 @@ export async function startGateway(deps: {
         log,
         ...(limits.mpd && { limits: limits.mpd }),
       }),
-      (part) => part.close(),
     )
     const ports = {
       https,
@@ -293,13 +281,13 @@ export async function startGateway(deps: {
     }
     if (metrics && shows) {
       const opened = await openMetrics({ ...shows, metrics, names: names(), log })
-      ports.metrics = closing(opened, (part) => part.close()).port
+      ports.metrics = closing(opened).port
     }
     if (watch && source) {
       const reload = async () => answerOf(source, await watch.reload())
       const opened = openControl({ path: join(data, 'control.sock'), words: new Map([['reload', reload]]) })
       await opened.then(
-        (control) => closing(control, (part) => part.close()),
+        (control) => closing(control),
         (error) => log.warn({ reason: messageOf(error) }, '`stagedoor reload` does not reach this gateway'),
       )
     }
