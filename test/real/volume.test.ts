@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { connectMpd, connectRpc, type MpdClient, type RpcClient } from './clients.ts'
 import { type Gateway, startGateway } from './gateway.ts'
@@ -202,4 +203,46 @@ describe.skipIf(!inject('real').available)('volumes at the real players', () => 
     expect(await mopidy.rpc('core.mixer.get_mute')).toBe(true)
     expect((await mia.call('core.mixer.set_mute', { mute: false })).result).toBe(true)
   })
+
+  test.each(['kit', 'cleo', 'kim'] as const)(
+    '%s: whatever two connections ask at once, nothing of it ends above the ceiling',
+    async (who) => {
+      const clients = [await mpdOf(who), await mpdOf(who, 'den'), await mpdOf(who)] as const
+      const rpc = await rpcOf(who)
+      const percent = fc.integer({ min: 0, max: 100 })
+      const wish = fc.oneof(
+        fc.record({ line: percent.map((level) => `setvol ${level}`), from: fc.nat(2) }),
+        fc.record({ line: fc.integer({ min: -100, max: 100 }).map((by) => `volume ${by}`), from: fc.nat(2) }),
+        fc.record({
+          line: fc
+            .tuple(percent, fc.integer({ min: -9, max: 60 }))
+            .map(([level, by]) => `command_list_begin\nsetvol ${level}\nvolume ${by}\nvolume ${by}\ncommand_list_end`),
+          from: fc.nat(2),
+        }),
+        percent.map((volume) => ({ set: [volume] })),
+        fc.boolean().map((mute) => ({ mute })),
+      )
+      // MPD answers one connection in turn; the connections race.
+      const before = clients.map(() => Promise.resolve(''))
+      const line = (text: string, from: number) => {
+        const asked = (before[from] ?? Promise.resolve('')).then(() => clients[from]?.ask(text) ?? '')
+        before[from] = asked
+        return asked
+      }
+      const ask = async (one: { line: string; from: number } | { set: number[] } | { mute: boolean }) => {
+        if ('line' in one) return line(`${one.line}\n`, one.from)
+        return 'set' in one ? rpc.call('core.mixer.set_volume', one.set) : rpc.call('core.mixer.set_mute', [one.mute])
+      }
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.array(wish, { minLength: 1, maxLength: 4 }), { maxLength: 6 }), async (rounds) => {
+          for (const together of rounds) {
+            await Promise.all(together.map(ask))
+            expect(Math.max(await atMopidy(), await atMpd())).toBeLessThanOrEqual(45)
+          }
+        }),
+        { numRuns: 20 },
+      )
+    },
+    60_000,
+  )
 })
