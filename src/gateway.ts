@@ -25,7 +25,7 @@ import { createMetrics, openMetrics } from './listen/metrics.ts'
 import { createMpdDoor, type Entrance, type MpdDoorLimits } from './listen/mpd/door.ts'
 import { playersRoutes, shown } from './listen/players.ts'
 import { restRoutes } from './listen/rest.ts'
-import { type EventSource, eventsRoom } from './listen/room.ts'
+import { eventsRooms } from './listen/room.ts'
 import { createAnswer } from './listen/rpc.ts'
 import { createTls } from './listen/tls.ts'
 import { trustRoutes } from './listen/trust.ts'
@@ -47,7 +47,7 @@ import { createTroubles } from './store/trouble.ts'
 import { createLookUps } from './upstream/lookups.ts'
 import { createNames, type NamesOptions } from './upstream/names.ts'
 import { createOnevent } from './upstream/onevent.ts'
-import { type OpenPlayer, openPlayer } from './upstream/players.ts'
+import { having, type OpenPlayer, openPlayer, restPlayers } from './upstream/players.ts'
 
 /** What the gateway says of itself; pino's shape. */
 export interface Log {
@@ -225,7 +225,7 @@ export async function startGateway(deps: {
     )
     trustRoutes(http, tls)
     const shared = { gate, identity, hosts, inquiry, now }
-    restRoutes(http, { ...shared, players: rests(players), defaultPlayer })
+    restRoutes(http, { ...shared, players: restPlayers(players), defaultPlayer })
     zeroconfRoutes(http, {
       ...shared,
       players: map(having(players, 'zeroconf'), ({ zeroconf }) => zeroconf),
@@ -242,10 +242,7 @@ export async function startGateway(deps: {
         ...shared,
         players: answers,
         others: players.keys(),
-        rooms: [
-          ...[...sources(players)].map(([name, source]) => eventsRoom(name, source, shared)),
-          ...irisRooms(web, pages),
-        ],
+        rooms: [...eventsRooms(players, shared), ...irisRooms(web, pages)],
         defaultPlayer,
         newId: randomUUID,
         ...(limits.websocket && { limits: limits.websocket }),
@@ -305,33 +302,8 @@ export async function startGateway(deps: {
   }
 }
 
-type Players = ReadonlyMap<string, OpenPlayer>
-
-/** The players that can be reached in this way. */
-function having<W extends keyof OpenPlayer>(players: Players, way: W) {
-  const has = (
-    entry: [string, OpenPlayer],
-  ): entry is [string, OpenPlayer & { [K in W]-?: NonNullable<OpenPlayer[W]> }] => entry[1][way] !== undefined
-  return new Map([...players].filter(has))
-}
-
 function map<A, B>(from: ReadonlyMap<string, A>, make: (value: A, name: string) => B): Map<string, B> {
   return new Map([...from].map(([name, value]) => [name, make(value, name)]))
-}
-
-/** Those that answer as a player of the family does. */
-function rests(players: Players) {
-  return new Map(
-    [...having(players, 'rest')].flatMap(([name, { kind, rest }]) =>
-      kind === 'go-librespot' || kind === 'librespot-java' ? [[name, { kind, player: rest }]] : [],
-    ),
-  )
-}
-
-/** The players of the librespot family that tell what they do. */
-function sources(players: Players): ReadonlyMap<string, EventSource> {
-  const told = map(having(players, 'onevent'), ({ onevent }) => ({ kind: 'librespot', player: onevent }) as const)
-  return new Map<string, EventSource>([...rests(players), ...told])
 }
 
 /** A door as the configuration has it, with the bounds of the one in force; what `limits` say of it goes before. */

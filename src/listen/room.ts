@@ -15,6 +15,7 @@ import { tellsVolume as librespotTellsVolume, showEvent as showLibrespot } from 
 import { eventCapability } from '../protocol/mopidy/events.ts'
 import { showEvent, tellsVolume } from '../protocol/mopidy/volume.ts'
 import type { RpcPlayer } from '../upstream/player.ts'
+import { having, type OpenPlayer, restPlayers } from '../upstream/players.ts'
 import type { Answer } from './rpc.ts'
 
 /** What one player offers over WebSockets at one place. */
@@ -81,12 +82,21 @@ export interface EventSource {
   readonly player: { onEvent(listener: (event: LibrespotEvent) => void): () => void }
 }
 
+/** The rooms of all players of the librespot family that tell what they do. */
+export function eventsRooms(players: ReadonlyMap<string, OpenPlayer>, deps: EventsDeps): Room[] {
+  const told = [...having(players, 'onevent')].map(
+    ([name, { onevent }]) => [name, { kind: 'librespot', player: onevent }] as const,
+  )
+  return [...restPlayers(players), ...told].map(([name, source]) => eventsRoom(name, source, deps))
+}
+
+export interface EventsDeps {
+  readonly gate: Pick<Gate, 'admit'>
+  now(): number
+}
+
 /** The events of one player of the librespot family. The player discards whatever is sent there, so we take nothing. */
-export function eventsRoom(
-  name: string,
-  { kind, player }: EventSource,
-  { gate, now }: { readonly gate: Pick<Gate, 'admit'>; now(): number },
-): Room {
+export function eventsRoom(name: string, { kind, player }: EventSource, { gate, now }: EventsDeps): Room {
   const operation = rows[kind]
   return {
     player: name,

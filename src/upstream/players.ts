@@ -54,6 +54,22 @@ export interface OpenPlayer {
   close(): Promise<void>
 }
 
+/** The players that can be reached in this way. */
+export function having<W extends keyof Ways>(players: ReadonlyMap<string, OpenPlayer>, way: W) {
+  type Having = OpenPlayer & { readonly [K in W]-?: NonNullable<OpenPlayer[W]> }
+  const has = (entry: [string, OpenPlayer]): entry is [string, Having] => entry[1][way] !== undefined
+  return new Map([...players].filter(has))
+}
+
+/** Those that answer as a player of the librespot family does. */
+export function restPlayers(players: ReadonlyMap<string, OpenPlayer>) {
+  return new Map(
+    [...having(players, 'rest')].flatMap(([name, { kind, rest }]) =>
+      kind === 'go-librespot' || kind === 'librespot-java' ? [[name, { kind, player: rest }]] : [],
+    ),
+  )
+}
+
 /** Opens a player. It need not be there yet. */
 export function openPlayer(name: string, place: PlayerPlace, deps: PlayerDeps): OpenPlayer {
   switch (place.kind) {
