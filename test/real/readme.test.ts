@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
+import { readConfig } from '../../src/config/load.ts'
 import { endChild, until } from './tools.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -71,12 +72,33 @@ describe('the README, walked by a newcomer in an empty directory', () => {
   })
 
   test('and the questions it shows are answered as it says', () => {
+    const shipped = readFileSync(join(clone, 'config/stagedoor.yaml'), 'utf8')
+    writeFileSync(join(clone, 'new.yaml'), shipped.replace('maxVolume: 40', 'maxVolume: 50'))
     const answers = questions.map((command) => {
       const { status, stdout } = shell(command)
       return [command, status, stdout] as const
     })
-    expect(answers.map(([, status]) => status)).toEqual([0, 1, 1, 0])
+    // Nobody has done anything that could be learned from, and what `diff` finds is a difference.
+    expect(answers.map(([command, status]) => `${status} ${command.split(' ')[2]}`)).toEqual([
+      '0 check',
+      '1 can',
+      '1 can',
+      '0 matrix',
+      '1 learn',
+      '1 policy',
+      '0 reload',
+      '0 override',
+    ])
     expect(answers[1]?.[2]).toMatch(/denied[\s\S]*maxVolume[\s\S]*config\/stagedoor\.yaml:\d+/)
     expect(answers[2]?.[2]).toMatch(/denied[\s\S]*uriSchemes/)
+    expect(answers[5]?.[2]).toMatch(/kid · volume\.set: maxVolume 40 → maxVolume 50/)
+  })
+
+  test('and its roles are roles', () => {
+    const [, block = ''] = /```yaml\n(roles:[\s\S]*?)```/.exec(readme) ?? []
+    const players = 'players: { kids-room: { kind: mpd, mpd: "127.0.0.1:6600" } }'
+    const { problems } = readConfig(`${players}\n${block}`, 'README.md', { env: {}, read: () => '' })
+    expect(block).toContain('hours')
+    expect(problems).toEqual([])
   })
 })
