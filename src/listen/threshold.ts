@@ -30,21 +30,17 @@ export async function cross(deps: ThresholdDeps, request: FastifyRequest, player
   const isNamed = playerIn(path) !== undefined
   const isKnock = request.method === 'POST' && request.routeOptions.config.knock === true
   if (isKnock && deps.isPairing?.(player)) return undefined
-  const by = await identify(deps, request).catch((error: unknown) => {
+  const found = await identify(deps, request).catch((error: unknown) => {
     if (isNamed) throw error
   })
+  const by = found?.kind === 'user' ? found : undefined
   // At the root there is no name to be learnt, and a route may have something for strangers.
-  if (by?.kind !== 'user' && !isNamed) return undefined
-  if (by?.kind === 'user' && !isNamed && hasNothing(deps.gate, by, deps.players.keys())) return undefined
-  const fault =
-    by?.kind !== 'user'
-      ? new Fault('unauthenticated', 'sign in first')
-      : deps.gate.capabilitiesOf(by, player).length === 0
-        ? nothing()
-        : undefined
-  if (by?.kind === 'user' && fault && !isKnock) report(request, by)
-  if (fault && !isKnock) throw fault
-  return fault
+  if (!isNamed && (!by || hasNothing(deps.gate, by, deps.players.keys()))) return undefined
+  if (by && deps.gate.capabilitiesOf(by, player).length > 0) return undefined
+  const fault = by ? nothing() : new Fault('unauthenticated', 'sign in first')
+  if (isKnock) return fault
+  if (by) report(request, by)
+  throw fault
 }
 
 /** Whether somebody may do nothing at any of these: who asks at the root is told so, and learns of no room by it. */
