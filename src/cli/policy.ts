@@ -6,6 +6,7 @@ import type { PlayerConfig } from '../config/player.ts'
 import type { Config } from '../config/schema.ts'
 import type { Condition, Policy, Rate } from '../policy/role.ts'
 import { catalogs } from '../protocol/catalogs.ts'
+import { isObject } from '../protocol/jsonrpc/message.ts'
 import { type Io, Misuse, parse, single } from './command.ts'
 import { policyOf } from './config.ts'
 import { binds, facetsOf, isHopeful, waysOf, writeLimit, writeRate } from './matrix.ts'
@@ -207,18 +208,18 @@ function sayOf(
 function plain(name: Condition['name'], setting: unknown, zone: string): unknown {
   if (name === 'maxVolume') return plainVolume(setting, zone)
   if (name === 'hours') {
-    const { allow, atEnd = 'finish', ...rest } = isGroup(setting) ? setting : { allow: setting }
+    const { allow, atEnd = 'finish', ...rest } = isObject(setting) ? setting : { allow: setting }
     return sorted({ allow: [allow].flat(), atEnd, zone, ...rest })
   }
   return sorted(setting)
 }
 
 function plainVolume(setting: unknown, zone: string): unknown {
-  const { max, over = 'refuse', ...rest } = isGroup(setting) ? setting : { max: setting }
+  const { max, over = 'refuse', ...rest } = isObject(setting) ? setting : { max: setting }
   const named = over === 'refuse' ? {} : { over }
-  const steps = isGroup(max) ? stepsOf(max) : []
+  const steps = isObject(max) ? stepsOf(max) : []
   // A level that never changes is no question of the time.
-  if (steps.length < 2) return { max: isGroup(max) ? Object.values(max)[0] : max, ...named }
+  if (steps.length < 2) return { max: isObject(max) ? Object.values(max)[0] : max, ...named }
   return { max: Object.fromEntries(steps), zone, ...rest, ...named }
 }
 
@@ -230,13 +231,9 @@ function stepsOf(max: Readonly<Record<string, unknown>>): readonly [string, unkn
 
 function sorted(setting: unknown): unknown {
   if (Array.isArray(setting)) return [...new Set(setting.map(String))].sort()
-  if (!isGroup(setting)) return setting
+  if (!isObject(setting)) return setting
   const entries = Object.entries(setting).filter(([, value]) => value !== false)
   return Object.fromEntries(entries.sort(([a], [b]) => a.localeCompare(b)).map(([key, value]) => [key, sorted(value)]))
-}
-
-function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** One entry for what is the same for several commands and players. */
