@@ -29,6 +29,8 @@ const defaults = {
   steps: 20,
   /** How long after the border something may still begin that was asked for before. */
   lateMs: 30_000,
+  /** How long a song may be late to end that is played to its end. */
+  songMs: 2_000,
   /** How long it has to be silent to have ended: between two songs, or where pause is pressed twice, it is not for long. */
   quietMs: 5_000,
   /** How long to wait after something could not be done, at first and at most. */
@@ -48,8 +50,8 @@ const playing: ReadonlySet<Capability | Standing> = new Set([
 ])
 
 /**
- * Ends what somebody made play when their hours are over: left alone, paused, or turned down, paused, and the volume put
- * back for whoever comes next.
+ * Ends what somebody made play when their hours are over: paused at the end of the song, or at once, or turned down, paused,
+ * and the volume put back for whoever comes next.
  *
  * It is about what plays at the border and who had it play last, through the gateway. Somebody whose own hours are not over
  * takes over by playing something or, while it is turned down, by turning it up or down. Nothing of it outlives the
@@ -70,7 +72,10 @@ export function createCurfew(deps: CurfewDeps): Curfew {
 
 /** Something under way at a player. */
 interface Act {
-  phase: 'fading' | 'pausing' | 'restoring'
+  phase: 'finishing' | 'fading' | 'pausing' | 'restoring'
+  /** What plays to its end, and when that will be (Unix ms). */
+  readonly song: string | null
+  readonly endsAt: number
   /** Where the volume was, and what it was told last; undefined for a player that is not turned down. */
   readonly from: number | undefined
   told: number
@@ -104,10 +109,6 @@ function keep(
 
   function begin(atEnd: AtEnd): void {
     const whose = last
-    if (atEnd === 'finish') {
-      last = undefined
-      return
-    }
     if (isLooking) return
     isLooking = true
     void lookAt(watched).then((picture) => {
@@ -119,11 +120,16 @@ function keep(
         if (!isWithin(last.openAt, now(), limits.lateMs)) last = undefined
         return
       }
-      const isFade = atEnd !== 'stop' && picture.volume !== null && picture.volume > 0
-      const fadeMs = atEnd === 'stop' ? 0 : atEnd.fadeMs
-      log.info({ player, fadeMs }, 'curfew: what plays is ended')
+      const fadeMs = typeof atEnd === 'object' ? atEnd.fadeMs : 0
+      const isFade = fadeMs > 0 && picture.volume !== null && picture.volume > 0
+      const { uri, at, position, duration } = picture
+      // What has no end, such as a radio, is not waited for.
+      const left = atEnd === 'finish' && duration !== null && duration > 0 ? duration - (position ?? 0) : undefined
+      log.info({ player, fadeMs, left }, 'curfew: what plays is ended')
       act = {
-        phase: 'fading',
+        phase: left === undefined ? 'fading' : 'finishing',
+        song: uri,
+        endsAt: at + (left ?? 0) + limits.songMs,
         from: isFade ? (picture.volume ?? undefined) : undefined,
         told: picture.volume ?? 0,
         fadeMs,
@@ -134,7 +140,7 @@ function keep(
         failedAt: 0,
         stop: watched.onPicture(() => {}),
       }
-      if (fadeMs === 0) go(act, now())
+      if (act.phase === 'fading' && fadeMs === 0) go(act, now())
     })
   }
 
@@ -151,14 +157,21 @@ function keep(
     doing.quietAt = state === 'playing' ? undefined : quietAt
     // It has ended by itself, or somebody stopped it elsewhere.
     if (state !== 'playing' && !isWithin(quietAt, at, limits.quietMs)) doing.phase = 'restoring'
+    if (doing.phase === 'finishing' && isFinished(doing, at)) doing.phase = 'pausing'
     if (doing.phase === 'fading') fade(doing, at)
     if (doing.phase === 'pausing' && state === 'playing') pause(doing)
     else if (doing.phase === 'restoring') restore(doing)
   }
 
+  /** Whether another song plays, or the same again. */
+  function isFinished({ song, endsAt }: Act, at: number): boolean {
+    const { uri = song } = watched.picture ?? {}
+    return uri !== song || at >= endsAt
+  }
+
   function mustWait({ phase, failures, failedAt }: Act, at: number): boolean {
     // A step that was missed is made up for by the next.
-    if (phase === 'fading' || failures === 0) return false
+    if (phase === 'fading' || phase === 'finishing' || failures === 0) return false
     return isWithin(failedAt, at, Math.min(limits.retryMs * 2 ** (failures - 1), limits.retryMostMs))
   }
 
@@ -241,7 +254,7 @@ function keep(
       end(doing)
       const { from, told, phase } = doing
       const rest = async () => {
-        if (phase !== 'restoring') await steward.pause()
+        if (phase === 'fading' || phase === 'pausing') await steward.pause()
         if (from !== undefined && told !== from) await steward.volume(from)
       }
       const patience = new Promise((resolve) => setTimeout(resolve, limits.closeMs).unref())

@@ -30,7 +30,7 @@ const HoursSetting = Type.Union(
             pattern: '^(?:finish|stop|fade [1-9][0-9]{0,2}s)$',
             title: 'finish, stop or a fade',
             description:
-              'What becomes of what plays when the time is over: finish (it plays on), stop, or turned down first, such as "fade 30s"',
+              'What becomes of what plays when the time is over: finish (paused after the song), stop (paused at once), or turned down first, such as "fade 30s"',
           }),
         ),
       },

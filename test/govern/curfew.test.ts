@@ -119,11 +119,65 @@ describe('stop', () => {
   })
 })
 
-test('finish lets it go on', async () => {
-  const { play, pass, told } = set('finish')
-  await play()
-  await pass(3_600_000)
-  expect(told).toEqual([])
+describe('finish', () => {
+  /** Begins a song of four minutes, one minute before eight. */
+  const setSong = async () => {
+    const house = set('finish')
+    await house.play()
+    house.puppet.behind({ uri: 'long', position: 0, duration: 240_000, at: house.stage.now })
+    return house
+  }
+
+  test('pauses when the next song begins', async () => {
+    const { pass, told, puppet, stage } = await setSong()
+    await pass(200_000)
+    expect(told).toEqual([])
+    puppet.behind({ uri: 'next', position: 0, at: stage.now })
+    await pass(2_000)
+    expect(told).toEqual(['pause true'])
+    puppet.behind({ state: 'playing' })
+    await pass(600_000)
+    expect(told).toEqual(['pause true'])
+  })
+
+  test('pauses when the same begins again, or never ends', async () => {
+    const { pass, told } = await setSong()
+    await pass(240_000)
+    expect(told).toEqual([])
+    await pass(4_000)
+    expect(told).toEqual(['pause true'])
+  })
+
+  test('is over when it has ended by itself', async () => {
+    const { pass, told, puppet } = await setSong()
+    await pass(100_000)
+    puppet.behind({ state: 'stopped', uri: null })
+    await pass(10_000)
+    puppet.behind({ state: 'playing', uri: 'another' })
+    await pass(600_000)
+    expect(told).toEqual([])
+  })
+
+  test('leaves it to whoever takes over, and to hours that are lifted', async () => {
+    const { pass, told, play } = await setSong()
+    await pass(100_000)
+    await play(anna)
+    await pass(600_000)
+    expect(told).toEqual([])
+    const other = await setSong()
+    await other.pass(100_000)
+    other.lift({ who: 'kid', until: other.stage.now + 3_600_000 })
+    await other.pass(600_000)
+    expect(other.told).toEqual([])
+  })
+
+  test('does not wait for what has no end', async () => {
+    const { play, pass, told, puppet } = set('finish')
+    await play()
+    puppet.behind({ uri: 'https://radio.example/', duration: null })
+    await pass(62_000)
+    expect(told).toEqual(['pause true'])
+  })
 })
 
 describe('a fade', () => {
