@@ -142,21 +142,25 @@ function trim(rest: string): string {
   return rest.replace(/[:/]$/, '')
 }
 
-/** RFC 3986 §6.2.2.2: what need not be encoded is not, and what must be is. A library path is what it is. */
+/** A library path is what it is. */
 function strict(scheme: string, rest: string): string {
-  if (scheme === pathScheme) return rest
-  return rest
+  return scheme === pathScheme ? rest : encoded(rest)
+}
+
+/** RFC 3986 §6.2.2.2: what need not be encoded is not, and what must be is. */
+const encoded = remembering((rest: string): string =>
+  rest
     .replace(/%[0-9a-f]{2}/gi, (code) => {
       const character = String.fromCharCode(Number.parseInt(code.slice(1), 16))
       return /[A-Za-z0-9._~-]/.test(character) ? character : code.toUpperCase()
     })
-    .replace(/[^\x21-\x7e]|["<>^`{|}]/gu, (character) => encodeURIComponent(character.toWellFormed()))
-}
+    .replace(/[^\x21-\x7e]|["<>^`{|}]/gu, (character) => encodeURIComponent(character.toWellFormed())),
+)
 
 /** As the least particular of players and disks would read it. */
-function loose(rest: string): string {
-  return decode(rest)
+const loose = remembering((rest: string): string =>
+  decode(rest)
     .normalize('NFKC')
     .toLowerCase()
-    .replace(/[/\\]+/g, '/')
-}
+    .replace(/[/\\]+/g, '/'),
+)
