@@ -24,7 +24,7 @@ export interface WebServed {
 }
 
 export interface WebDeps extends SignInDeps {
-  readonly gate: Pick<Gate, 'admit' | 'may'>
+  readonly gate: Pick<Gate, 'admit' | 'foresee'>
   /** The players with web clients, by name. */
   readonly players: ReadonlyMap<string, WebServed>
   /** The player at the root, when it is one of these. */

@@ -7,7 +7,7 @@ type Permit = ReturnType<Gate['admit']>
 export interface Openings {
   /**
    * The permit for a file of a client. Opening one is a call like any other, counted and recorded; what it takes dozens of
-   * files to show is opened once a minute, and looked at for each file.
+   * files to show is opened once a minute, and judged for each file.
    *
    * @throws Fault
    */
@@ -17,7 +17,7 @@ export interface Openings {
 const openMs = 60_000
 const most = 10_000
 
-export function createOpenings({ gate }: { readonly gate: Pick<Gate, 'admit' | 'may'> }): Openings {
+export function createOpenings({ gate }: { readonly gate: Pick<Gate, 'admit' | 'foresee'> }): Openings {
   const opened = new Map<string, { readonly permit: Permit; readonly until: number }>()
 
   return {
@@ -25,7 +25,7 @@ export function createOpenings({ gate }: { readonly gate: Pick<Gate, 'admit' | '
       const key = JSON.stringify([by.session, call.player, call.operation.name])
       const found = opened.get(key)
       const isOpen = found !== undefined && call.at < found.until && call.at >= found.until - openMs
-      if (isOpen && gate.may(by, call.player, call.capability)) return found.permit
+      if (isOpen && gate.foresee(call)) return found.permit
       const permit = gate.admit(call)
       if (opened.size >= most) for (const [other, { until }] of opened) if (until <= call.at) opened.delete(other)
       if (opened.size < most || opened.has(key)) opened.set(key, { permit, until: call.at + openMs })
